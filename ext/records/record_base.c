@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The base type all records inherit their slots and methods from, Record
+ * itself, and the two methods of frozen records.
+ */
+#include "records_state.h"
+
+/* ------------------------------------------------------------- frozen */
+
+/* Set dataclasses.FrozenInstanceError. */
+static void
+refuse_frozen(PyObject *self, PyObject *name, const char *verb)
+{
+    PyObject *module = PyImport_ImportModule("dataclasses");
+    PyObject *exception =
+        module != NULL
+            ? PyObject_GetAttrString(module, "FrozenInstanceError")
+            : NULL;
+    if (exception != NULL) {
+        PyErr_Format(exception, "cannot %s field %R of frozen record '%U'",
+                     verb, name, RECORD_PLAN(self)->qualname);
+    }
+    Py_XDECREF(module);
+    Py_XDECREF(exception);
+}
+
+/* May the attribute be set? In __post_init__, and on a plain subclass of a
+ * frozen record when it is no field.
+ */
+static bool
+may_set(PyObject *self, PyObject *name)
+{
+    const record_plan *plan = RECORD_PLAN(self);
+    if (records_thawed(RECORD_CLASS(Py_TYPE(self))->state, self)) {
+        return true;
+    }
+    if (!plan->plain || !PyUnicode_Check(name)) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (PyUnicode_Compare(plan->fields[i].name, name) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static PyObject *
+frozen_setattr(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2) {
+        PyErr_Format(PyExc_TypeError,
+                     "__setattr__() takes 2 arguments, got %zd", nargs);
+        return NULL;
+    }
+    if (!may_set(self, args[0])) {
+        refuse_frozen(self, args[0], "assign to");
+        return NULL;
+    }
+    return PyObject_GenericSetAttr(self, args[0], args[1]) < 0
+               ? NULL
+               : Py_NewRef(Py_None);
+}
+
+static PyObject *
+frozen_delattr(PyObject *self, PyObject *name)
+{
+    if (!may_set(self, name)) {
+        refuse_frozen(self, name, "delete");
+        return NULL;
+    }
+    return PyObject_GenericSetAttr(self, name, NULL) < 0 ? NULL
+                                                         : Py_NewRef(Py_None);
+}
+
+static PyMethodDef frozen_methods[] = {
+    {"__setattr__", FE_METHOD(frozen_setattr), METH_FASTCALL,
+     "Refuse to change a frozen record."},
+    {"__delattr__", FE_METHOD(frozen_delattr), METH_O,
+     "Refuse to change a frozen record."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---------------------------------------------------------- base type */
+
+PyDoc_STRVAR(copy__doc__, "__copy__($self, /)\n--\n\nA shallow copy.");
+PyDoc_STRVAR(deepcopy__doc__,
+             "__deepcopy__($self, memo, /)\n--\n\nA deep copy.");
+PyDoc_STRVAR(replace__doc__,
+             "__replace__($self, /, **changes)\n--\n\n"
+             "A new record with some fields changed.");
+PyDoc_STRVAR(reduce__doc__,
+             "__reduce_ex__($self, protocol, /)\n--\n\nPickle support.");
+PyDoc_STRVAR(getstate__doc__,
+             "__getstate__($self, /)\n--\n\n(dict or None, fields).");
+PyDoc_STRVAR(setstate__doc__,
+             "__setstate__($self, state, /)\n--\n\n"
+             "Fill the fields from what __getstate__ gave.");
+PyDoc_STRVAR(restore__doc__,
+             "_restore($type, /, *values)\n--\n\n"
+             "What unpickling calls: an instance with these fields.");
+
+static PyMethodDef base_methods[] = {
+    {"__copy__", FE_METHOD(records_copy), METH_NOARGS, copy__doc__},
+    {"__deepcopy__", FE_METHOD(records_deepcopy), METH_O, deepcopy__doc__},
+    {"__replace__", FE_METHOD(records_replace_method),
+     METH_FASTCALL | METH_KEYWORDS, replace__doc__},
+    {"__reduce_ex__", FE_METHOD(records_reduce_ex), METH_O, reduce__doc__},
+    {"__getstate__", FE_METHOD(records_getstate), METH_NOARGS,
+     getstate__doc__},
+    {"__setstate__", FE_METHOD(records_setstate), METH_O, setstate__doc__},
+    {"_restore", FE_METHOD(records_restore), METH_FASTCALL | METH_CLASS,
+     restore__doc__},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot base_slots[] = {
+    {Py_tp_new, FE_SLOT(records_new)},
+    {Py_tp_dealloc, FE_SLOT(records_dealloc)},
+    {Py_tp_traverse, FE_SLOT(records_traverse)},
+    {Py_tp_clear, FE_SLOT(records_clear)},
+    {Py_tp_richcompare, FE_SLOT(records_richcompare)},
+    {Py_tp_hash, FE_SLOT(records_hash)},
+    {Py_tp_repr, FE_SLOT(records_repr)},
+    {Py_tp_methods, FE_SLOT(base_methods)},
+    {0, NULL},
+};
+
+PyType_Spec records_base_spec = {
+    .name = "ferrule._records.RecordBase",
+    .basicsize = sizeof(PyObject),
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = base_slots,
+};
+
+PyDoc_STRVAR(record__doc__,
+             "Base of compact typed records: annotate the fields.\n\n"
+             "Storage annotations (i8 … u64, f32, f64, bool8, Annotated[bytes,"
+             "\nSize(n)], Annotated[str, Size(n)]) are kept unboxed; any other"
+             "\nis a slot that holds the object itself. Class keywords: frozen"
+             "\norder eq repr init unsafe_hash match_args kw_only weakref gc"
+             "\nsealed packed endian.\n\n"
+             "A wrong value raises TypeError, OverflowError or ValueError that"
+             "\nnames class and field, and leaves the record as it was.");
+
+static PyMethodDef meta_new_def = {
+    "__new__", FE_METHOD(records_meta_new), METH_VARARGS | METH_KEYWORDS,
+    "Create a record class."};
+
+/* RecordMeta.__new__ is an attribute, not the slot: type.__new__ then accepts
+ * calls from the metaclasses that come after it (ABCMeta).
+ */
+static int
+add_meta_new(PyObject *module, records_state *state)
+{
+    PyObject *function = PyCFunction_New(&meta_new_def, module);
+    PyObject *method = function != NULL ? PyStaticMethod_New(function) : NULL;
+    int status = method != NULL
+                     ? PyType_Type.tp_setattro((PyObject *)state->meta_type,
+                                               state->str_new, method)
+                     : -1;
+    Py_XDECREF(function);
+    Py_XDECREF(method);
+    if (status == 0) {
+        state->meta_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
+    }
+    return status;
+}
+
+static int
+add_record(records_state *state)
+{
+    PyObject *body = Py_BuildValue("{ssss}", "__module__", "ferrule.records",
+                                   "__doc__", record__doc__);
+    state->record_type =
+        body != NULL ? (PyTypeObject *)PyObject_CallFunction(
+                           (PyObject *)state->meta_type, "s(O)O", "Record",
+                           state->base_type, body)
+                     : NULL;
+    Py_XDECREF(body);
+    if (state->record_type == NULL) {
+        return -1;
+    }
+    record_plan *plan = RECORD_CLASS(state->record_type)->plan;
+    plan->eq_fields = plan->order_fields = -1;
+    plan->hash_fields = plan->repr_fields = -1;
+    plan->methods = false;
+    /* nothing else may inherit from the base: its instances need a plan */
+    state->base_type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
+    state->base_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
+    return 0;
+}
+
+int
+records_base_setup(PyObject *module, records_state *state)
+{
+    state->frozen_setattr =
+        PyDescr_NewMethod(state->base_type, &frozen_methods[0]);
+    state->frozen_delattr =
+        PyDescr_NewMethod(state->base_type, &frozen_methods[1]);
+    if (state->frozen_setattr == NULL || state->frozen_delattr == NULL) {
+        return -1;
+    }
+    return add_meta_new(module, state) < 0 ? -1 : add_record(state);
+}

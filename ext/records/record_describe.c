@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a record class says of itself, made when asked: signature, docstring,
+ * the attributes dataclasses looks for, the layout. All cold.
+ */
+#include "records_state.h"
+
+/* ---------------------------------------------------------- signature */
+
+static PyObject *
+shown_default(const record_param *param, PyObject *inspect)
+{
+    if (param->factory == NULL) {
+        return param->default_value != NULL
+                   ? Py_NewRef(param->default_value)
+                   : PyObject_GetAttrString(inspect, "_empty");
+    }
+    PyObject *module = PyImport_ImportModule("dataclasses");
+    PyObject *mark = module != NULL
+                         ? PyObject_GetAttrString(module,
+                                                  "_HAS_DEFAULT_FACTORY")
+                         : NULL;
+    Py_XDECREF(module);
+    if (mark == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear(); /* AttributeError: a later dataclasses */
+        mark = Py_NewRef(Py_Ellipsis);
+    }
+    return mark;
+}
+
+static PyObject *
+new_parameter(PyObject *inspect, PyObject *name, const char *kind,
+              PyObject *default_value, PyObject *annotation)
+{
+    PyObject *cls = PyObject_GetAttrString(inspect, "Parameter");
+    PyObject *value = cls != NULL ? PyObject_GetAttrString(cls, kind) : NULL;
+    PyObject *args = value != NULL ? PyTuple_Pack(2, name, value) : NULL;
+    PyObject *kwargs = PyDict_New();
+    PyObject *result = NULL;
+    if (args != NULL && kwargs != NULL
+        && (default_value == NULL
+            || PyDict_SetItemString(kwargs, "default", default_value) == 0)
+        && (annotation == NULL
+            || PyDict_SetItemString(kwargs, "annotation", annotation) == 0)) {
+        result = PyObject_Call(cls, args, kwargs);
+    }
+    Py_XDECREF(cls);
+    Py_XDECREF(value);
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+static PyObject *
+parameter_of(const record_plan *plan, Py_ssize_t index, PyObject *inspect)
+{
+    const record_param *param = &plan->params[index];
+    PyObject *field, *result = NULL;
+    if (PyDict_GetItemRef(plan->by_name, param->name, &field) < 0) {
+        return NULL;
+    }
+    PyObject *value = shown_default(param, inspect);
+    if (value != NULL && field != NULL) {
+        result = new_parameter(inspect, param->name,
+                               index < plan->positional_count
+                                   ? "POSITIONAL_OR_KEYWORD"
+                                   : "KEYWORD_ONLY",
+                               value, ((field_object *)field)->type);
+    }
+    Py_XDECREF(field);
+    Py_XDECREF(value);
+    return result;
+}
+
+/* new: list of inspect.Parameter */
+static PyObject *
+parameters_of(const record_plan *plan, PyObject *inspect, bool with_self)
+{
+    PyObject *list = PyList_New(0);
+    for (Py_ssize_t i = with_self ? -1 : 0;
+         list != NULL && i < plan->param_count; i++) {
+        PyObject *parameter;
+        if (i < 0) {
+            PyObject *name = PyUnicode_FromString("self");
+            parameter = name != NULL
+                            ? new_parameter(inspect, name,
+                                            "POSITIONAL_OR_KEYWORD", NULL,
+                                            NULL)
+                            : NULL;
+            Py_XDECREF(name);
+        }
+        else {
+            parameter = parameter_of(plan, i, inspect);
+        }
+        if (parameter == NULL || PyList_Append(list, parameter) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(parameter);
+    }
+    return list;
+}
+
+/* new: inspect.Signature of the constructor, or of __init__ */
+PyObject *
+records_signature(PyObject *cls, bool with_self)
+{
+    const record_plan *plan = RECORD_CLASS(cls)->plan;
+    PyObject *inspect = PyImport_ImportModule("inspect");
+    PyObject *list = inspect != NULL && plan->by_name != NULL
+                         ? parameters_of(plan, inspect, with_self)
+                         : NULL;
+    PyObject *result = NULL;
+    PyObject *signature =
+        list != NULL ? PyObject_GetAttrString(inspect, "Signature") : NULL;
+    PyObject *kwargs =
+        signature != NULL ? Py_BuildValue("{sO}", "return_annotation", Py_None)
+                          : NULL;
+    PyObject *args = kwargs != NULL ? PyTuple_Pack(1, list) : NULL;
+    if (args != NULL) {
+        result = PyObject_Call(signature, args, kwargs);
+    }
+    Py_XDECREF(inspect);
+    Py_XDECREF(list);
+    Py_XDECREF(signature);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(args);
+    return result;
+}
+
+/* ---------------------------------------------------- lazy attributes */
+
+typedef enum { LAZY_DOC, LAZY_FIELDS, LAZY_PARAMS } lazy_kind;
+
+typedef struct {
+    PyObject_HEAD
+    lazy_kind kind;
+} lazy_object;
+
+/* "SensorReading(timestamp: i64, …)", as dataclasses writes it */
+static PyObject *
+make_doc(PyObject *cls)
+{
+    PyObject *signature = records_signature(cls, false);
+    PyObject *text = signature != NULL ? PyObject_Str(signature) : NULL;
+    PyObject *short_text = NULL, *result = NULL;
+    Py_XDECREF(signature);
+    if (text != NULL) {
+        short_text = PyObject_CallMethod(text, "replace", "ss", " -> None",
+                                         "");
+    }
+    PyObject *name = PyType_GetName((PyTypeObject *)cls);
+    if (short_text != NULL && name != NULL) {
+        result = PyUnicode_FromFormat("%U%U", name, short_text);
+    }
+    Py_XDECREF(text);
+    Py_XDECREF(short_text);
+    Py_XDECREF(name);
+    return result;
+}
+
+static PyObject *
+make_params(PyObject *cls)
+{
+    const record_options *o = &RECORD_CLASS(cls)->plan->options;
+    static const char *const endians[] = {"native", "little", "big"};
+    PyObject *types = PyImport_ImportModule("types");
+    PyObject *namespace =
+        types != NULL ? PyObject_GetAttrString(types, "SimpleNamespace")
+                      : NULL;
+    PyObject *gc = o->gc < 0 ? Py_None : (o->gc ? Py_True : Py_False);
+#define FLAG(name) #name, o->name ? Py_True : Py_False
+    PyObject *kwargs = Py_BuildValue(
+        "{sOsOsOsOsOsOsOsOsOsOsOsOsOsOss}", FLAG(init), FLAG(repr), FLAG(eq),
+        FLAG(order), FLAG(unsafe_hash), FLAG(frozen), FLAG(match_args),
+        FLAG(kw_only), "slots", Py_True, "weakref_slot",
+        o->weakref ? Py_True : Py_False, FLAG(sealed), FLAG(packed),
+        FLAG(weakref), "gc", gc, "endian", endians[o->endian]);
+#undef FLAG
+    PyObject *result = NULL;
+    if (namespace != NULL && kwargs != NULL) {
+        PyObject *empty = PyTuple_New(0);
+        result = empty != NULL ? PyObject_Call(namespace, empty, kwargs)
+                               : NULL;
+        Py_XDECREF(empty);
+    }
+    Py_XDECREF(types);
+    Py_XDECREF(namespace);
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+static PyObject *
+lazy_tp_descr_get(PyObject *op, PyObject *Py_UNUSED(obj), PyObject *type)
+{
+    records_state *state = records_state_of_type(Py_TYPE(op));
+    if (type == NULL || !records_is_class(state, type)) {
+        return Py_NewRef(op);
+    }
+    switch (((lazy_object *)op)->kind) {
+    case LAZY_DOC:
+        return make_doc(type);
+    case LAZY_PARAMS:
+        return make_params(type);
+    case LAZY_FIELDS:
+        break;
+    }
+    PyObject *by_name = RECORD_CLASS(type)->plan->by_name;
+    return by_name != NULL ? PyDict_Copy(by_name) : PyDict_New();
+}
+
+/* new: a lazy attribute of record classes */
+static PyObject *
+lazy_new(records_state *state, lazy_kind kind)
+{
+    lazy_object *self = PyObject_New(lazy_object, state->lazy_type);
+    if (self != NULL) {
+        self->kind = kind;
+    }
+    return (PyObject *)self;
+}
+
+int
+records_describe_setup(records_state *state)
+{
+    state->lazy_doc = lazy_new(state, LAZY_DOC);
+    PyObject *dict = fe_type_dict_borrow(state->base_type);
+    PyObject *fields = lazy_new(state, LAZY_FIELDS);
+    PyObject *params = lazy_new(state, LAZY_PARAMS);
+    int status =
+        state->lazy_doc == NULL || fields == NULL || params == NULL
+                || PyDict_SetItem(dict, state->str_dataclass_fields, fields)
+                       < 0
+                || PyDict_SetItemString(dict, "__dataclass_params__", params)
+                       < 0
+            ? -1
+            : 0;
+    Py_XDECREF(fields);
+    Py_XDECREF(params);
+    PyType_Modified(state->base_type);
+    return status;
+}
+
+static void
+lazy_tp_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot lazy_slots[] = {
+    {Py_tp_descr_get, FE_SLOT(lazy_tp_descr_get)},
+    {Py_tp_dealloc, FE_SLOT(lazy_tp_dealloc)},
+    {0, NULL},
+};
+
+PyType_Spec records_lazy_spec = {
+    .name = "ferrule._records.Lazy",
+    .basicsize = sizeof(lazy_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = lazy_slots,
+};
+
+/* ------------------------------------------------------------- layout */
+
+static PyObject *
+layout_of_field(const record_plan *plan, const record_field *field)
+{
+    PyObject *described;
+    if (PyDict_GetItemRef(plan->by_name, field->name, &described) < 0) {
+        return NULL;
+    }
+    bool resolved =
+        described == NULL || ((field_object *)described)->resolved;
+    Py_XDECREF(described);
+    return Py_BuildValue("(OIsIO)", field->name,
+                         (unsigned)(field->offset - RECORDS_HEADER),
+                         fe_kind_names[field->kind], (unsigned)field->size,
+                         resolved ? Py_True : Py_False);
+}
+
+/* _layout(cls) -> (size, alignment, fields, instance_size, gc, mixed) */
+static PyObject *
+describe_layout(PyObject *module, PyObject *obj)
+{
+    records_state *state = records_get_state(module);
+    PyObject *cls = PyType_Check(obj) ? obj : (PyObject *)Py_TYPE(obj);
+    if (!records_is_class(state, cls)) {
+        PyErr_Format(PyExc_TypeError,
+                     "layout() wants a record class, got %s %R",
+                     Py_TYPE(obj)->tp_name, obj);
+        return NULL;
+    }
+    record_class *record = RECORD_CLASS(cls);
+    const record_plan *plan = record->plan;
+    PyObject *fields = PyTuple_New(plan->field_count);
+    uint32_t end = RECORDS_HEADER, alignment = 1;
+    for (Py_ssize_t i = 0; fields != NULL && i < plan->field_count; i++) {
+        const record_field *field = &plan->fields[i];
+        PyObject *one = layout_of_field(plan, field);
+        if (one == NULL) {
+            Py_CLEAR(fields);
+            break;
+        }
+        PyTuple_SET_ITEM(fields, i, one);
+        uint32_t own = records_kind_alignment((fe_kind)field->kind);
+        end = field->offset + field->size > end ? field->offset + field->size
+                                                : end;
+        alignment = own > alignment ? own : alignment;
+    }
+    if (fields == NULL) {
+        return NULL;
+    }
+    uint32_t size = end - RECORDS_HEADER;
+    size = (size + alignment - 1) / alignment * alignment;
+    bool gc = PyType_IS_GC((PyTypeObject *)cls);
+    return Py_BuildValue("(IINnOO)", (unsigned)size, (unsigned)alignment,
+                         fields, record->heap.ht_type.tp_basicsize,
+                         gc ? Py_True : Py_False,
+                         record->mixed ? Py_True : Py_False);
+}
+
+PyMethodDef records_describe_methods[] = {
+    {"_layout", FE_METHOD(describe_layout), METH_O,
+     "_layout($module, cls, /)\n--\n\nThe numbers behind layout()."},
+    {NULL, NULL, 0, NULL},
+};

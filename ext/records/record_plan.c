@@ -1,0 +1,843 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From annotations to a plan: which fields a class has, what its constructor
+ * takes, and where in the object each field lies. Runs once per class.
+ */
+#include "records_state.h"
+
+record_plan *
+records_plan_new(records_state *state)
+{
+    record_plan *plan = (record_plan *)state->plan_type->tp_alloc(
+        state->plan_type, 0);
+    if (plan == NULL) {
+        return NULL;
+    }
+    plan->space.end = RECORDS_HEADER;
+    plan->space.alignment = 1;
+    plan->options.eq = plan->options.repr = true;
+    plan->options.init = plan->options.match_args = true;
+    plan->options.gc = -1;
+    plan->by_name = PyDict_New();
+    if (plan->by_name == NULL) {
+        Py_CLEAR(plan);
+    }
+    return plan;
+}
+
+/* A copy of `size` bytes, or of nothing; *failed on lack of memory. */
+static void *
+duplicate(const void *from, size_t count, size_t item, bool *failed)
+{
+    if (count == 0) {
+        return NULL;
+    }
+    void *copy = PyMem_Malloc(count * item);
+    if (copy == NULL) {
+        PyErr_NoMemory();
+        *failed = true;
+        return NULL;
+    }
+    memcpy(copy, from, count * item);
+    return copy;
+}
+
+/* new: starts where the base's plan ends: its fields, their places, its
+ * options. Everything of the class itself is empty.
+ */
+record_plan *
+records_plan_copy(records_state *state, const record_plan *base)
+{
+    record_plan *plan = records_plan_new(state);
+    if (plan == NULL) {
+        return NULL;
+    }
+    if (PyDict_Update(plan->by_name, base->by_name) < 0) {
+        Py_DECREF(plan);
+        return NULL;
+    }
+    bool failed = false;
+    plan->options = base->options;
+    plan->space = base->space;
+    plan->space.holes =
+        duplicate(base->space.holes, base->space.hole_count,
+                  sizeof(record_hole), &failed);
+    plan->fields = duplicate(base->fields, (size_t)base->field_count,
+                             sizeof(record_field), &failed);
+    plan->objects = duplicate(base->objects, (size_t)base->object_count,
+                              sizeof(uint32_t), &failed);
+    if (failed) {
+        Py_DECREF(plan);
+        return NULL;
+    }
+    plan->field_count = base->field_count;
+    plan->object_count = base->object_count;
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        Py_INCREF(plan->fields[i].name);
+    }
+    plan->eq_fields = base->eq_fields;
+    plan->order_fields = base->order_fields;
+    plan->hash_fields = base->hash_fields;
+    plan->repr_fields = base->repr_fields;
+    plan->has_initvars = base->has_initvars;
+    plan->methods = base->methods;
+    return plan;
+}
+
+static void
+drop_params(record_plan *plan)
+{
+    for (Py_ssize_t i = 0; i < plan->entry_count; i++) {
+        Py_CLEAR(plan->params[i].default_value);
+        Py_CLEAR(plan->params[i].factory);
+    }
+}
+
+static int
+plan_tp_traverse(record_plan *plan, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(plan));
+    Py_VISIT(plan->by_name);
+    Py_VISIT(plan->init);
+    Py_VISIT(plan->restore);
+    Py_VISIT(plan->field_tuple);
+    for (Py_ssize_t i = 0; i < plan->entry_count; i++) {
+        Py_VISIT(plan->params[i].default_value);
+        Py_VISIT(plan->params[i].factory);
+    }
+    return 0;
+}
+
+static int
+plan_tp_clear(record_plan *plan)
+{
+    Py_CLEAR(plan->by_name);
+    Py_CLEAR(plan->init);
+    Py_CLEAR(plan->restore);
+    Py_CLEAR(plan->field_tuple);
+    drop_params(plan);
+    return 0;
+}
+
+static void
+plan_tp_dealloc(record_plan *plan)
+{
+    PyTypeObject *type = Py_TYPE(plan);
+    PyObject_GC_UnTrack(plan);
+    plan_tp_clear(plan);
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        Py_DECREF(plan->fields[i].name);
+    }
+    for (Py_ssize_t i = 0; i < plan->entry_count; i++) {
+        Py_DECREF(plan->params[i].name);
+    }
+    Py_XDECREF(plan->qualname);
+    Py_XDECREF(plan->cached);
+    PyMem_Free(plan->fields);
+    PyMem_Free(plan->params);
+    PyMem_Free(plan->objects);
+    PyMem_Free(plan->members);
+    PyMem_Free(plan->lookup);
+    PyMem_Free(plan->space.holes);
+    PyObject_GC_Del(plan);
+    Py_DECREF(type);
+}
+
+PyDoc_STRVAR(plan__doc__, "The compiled field table of a record class.");
+
+static PyType_Slot plan_slots[] = {
+    {Py_tp_doc, FE_SLOT(plan__doc__)},
+    {Py_tp_traverse, FE_SLOT(plan_tp_traverse)},
+    {Py_tp_clear, FE_SLOT(plan_tp_clear)},
+    {Py_tp_dealloc, FE_SLOT(plan_tp_dealloc)},
+    {0, NULL},
+};
+
+PyType_Spec records_plan_spec = {
+    .name = "ferrule._records.Plan",
+    .basicsize = sizeof(record_plan),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = plan_slots,
+};
+
+/* ------------------------------------------------------------- places */
+
+static uint32_t
+round_up(uint32_t at, uint32_t alignment)
+{
+    return (at + alignment - 1) / alignment * alignment;
+}
+
+static int
+add_hole(record_space *space, uint32_t at_index, uint32_t start,
+         uint32_t stop)
+{
+    if (start == stop) {
+        return 0;
+    }
+    record_hole *holes =
+        PyMem_Realloc(space->holes,
+                      (space->hole_count + 1) * sizeof(record_hole));
+    if (holes == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memmove(holes + at_index + 1, holes + at_index,
+            (space->hole_count - at_index) * sizeof(record_hole));
+    holes[at_index] = (record_hole){start, stop};
+    space->holes = holes;
+    space->hole_count++;
+    return 0;
+}
+
+/* First fit: the lowest aligned place that is free. Deterministic in the
+ * order of calls, so a prefix of the fields always has a prefix layout.
+ */
+int
+records_space_reserve(record_space *space, uint32_t size, uint32_t alignment,
+                      uint32_t *offset)
+{
+    for (uint32_t i = 0; i < space->hole_count; i++) {
+        record_hole hole = space->holes[i];
+        uint32_t at = round_up(hole.start, alignment);
+        if (at + size > hole.stop) {
+            continue;
+        }
+        space->holes[i] = (record_hole){hole.start, at};
+        *offset = at;
+        return add_hole(space, i + 1, at + size, hole.stop);
+    }
+    uint32_t at = round_up(space->end, alignment);
+    if (add_hole(space, space->hole_count, space->end, at) < 0) {
+        return -1;
+    }
+    *offset = at;
+    space->end = at + size;
+    if (alignment > space->alignment) {
+        space->alignment = alignment;
+    }
+    return 0;
+}
+
+static int
+add_object(record_plan *plan, uint32_t offset)
+{
+    uint32_t *objects =
+        PyMem_Realloc(plan->objects, (size_t)(plan->object_count + 1)
+                                         * sizeof(*objects));
+    if (objects == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    plan->objects = objects;
+    objects[plan->object_count++] = offset;
+    return 0;
+}
+
+int
+records_plan_add_object(record_plan *plan, uint32_t *offset)
+{
+    if (records_space_reserve(&plan->space, sizeof(PyObject *),
+                              sizeof(PyObject *), offset) < 0) {
+        return -1;
+    }
+    return add_object(plan, *offset);
+}
+
+static uint8_t
+field_flags(const field_object *field)
+{
+    bool hashed = field->hash < 0 ? field->compare : field->hash;
+    return (uint8_t)((field->repr ? FE_FIELD_REPR : 0)
+                     | (field->compare ? FE_FIELD_COMPARE : 0)
+                     | (hashed ? FE_FIELD_HASH : 0)
+                     | (field->init ? FE_FIELD_INIT : 0));
+}
+
+static int
+place_field(record_plan *plan, const field_object *field)
+{
+    record_field *entry = &plan->fields[plan->field_count];
+    entry->kind = field->kind;
+    entry->size = field->size;
+    entry->flags = field_flags(field);
+    uint32_t alignment = records_kind_alignment((fe_kind)field->kind);
+    if (records_space_reserve(&plan->space, field->size, alignment,
+                              &entry->offset) < 0
+        || (field->kind == FE_OBJECT && add_object(plan, entry->offset) < 0)) {
+        return -1;
+    }
+    entry->name = Py_NewRef(field->name);
+    plan->field_count++;
+    return 0;
+}
+
+/* Give every field of by_name its place, after the base's and after `tail`,
+ * the bytes CPython itself may have added at the end.
+ */
+int
+records_plan_place(record_plan *plan, uint32_t tail)
+{
+    if (tail > plan->space.end) {
+        plan->space.end = tail;
+    }
+    size_t room = (size_t)PyDict_GET_SIZE(plan->by_name) + 1;
+    record_field *fields =
+        PyMem_Realloc(plan->fields, room * sizeof(record_field));
+    if (fields == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    plan->fields = fields;
+    Py_ssize_t at = 0, index = 0;
+    PyObject *name, *value;
+    while (PyDict_Next(plan->by_name, &at, &name, &value)) {
+        field_object *field = (field_object *)value;
+        if (field->role != ROLE_FIELD) {
+            continue;
+        }
+        if (index < plan->field_count) { /* the base placed it */
+            fields[index].flags = field_flags(field);
+        }
+        else if (place_field(plan, field) < 0) {
+            return -1;
+        }
+        index++;
+        if (plan->space.end > RECORDS_INSTANCE_MAX) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U: fields take more than %d bytes",
+                         plan->qualname, RECORDS_INSTANCE_MAX);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------- annotations */
+
+/* What one pass over a class body needs to know. */
+typedef struct {
+    records_state *state;
+    record_plan *plan;
+    PyObject *namespace;   /* borrowed: the class body */
+    PyObject *globals;     /* borrowed or NULL */
+    PyObject *locals;      /* borrowed or NULL: the enclosing function's */
+    PyObject *dataclasses; /* borrowed or NULL: the module, if imported */
+    PyObject *typing;      /* borrowed or NULL */
+    bool kw_only;    /* fields from here on */
+    bool saw_marker; /* KW_ONLY was there */
+} scan;
+
+/* 1: obj is module.name; 0 not; -1 error. No module: 0. */
+static int
+is_from(PyObject *obj, PyObject *module, const char *name)
+{
+    if (module == NULL) {
+        return 0;
+    }
+    PyObject *value = PyObject_GetAttrString(module, name);
+    if (value == NULL) {
+        return -1;
+    }
+    Py_DECREF(value); /* the module keeps it */
+    return value == obj;
+}
+
+typedef enum { IS_FIELD, IS_CLASSVAR, IS_INITVAR, IS_KW_ONLY } meaning;
+
+/* The meaning of an annotation, -1 on error. */
+static int
+meaning_of(scan *s, PyObject *annotation)
+{
+    if (s->dataclasses != NULL) {
+        int found = is_from(annotation, s->dataclasses, "KW_ONLY");
+        if (found != 0) {
+            return found < 0 ? -1 : IS_KW_ONLY;
+        }
+        found = is_from(annotation, s->dataclasses, "InitVar");
+        if (found == 0) {
+            found = is_from((PyObject *)Py_TYPE(annotation), s->dataclasses,
+                            "InitVar");
+        }
+        if (found != 0) {
+            return found < 0 ? -1 : IS_INITVAR;
+        }
+    }
+    if (PyType_Check(annotation) || s->typing == NULL) {
+        return IS_FIELD;
+    }
+    int found = is_from(annotation, s->typing, "ClassVar");
+    if (found != 0) {
+        return found < 0 ? -1 : IS_CLASSVAR;
+    }
+    PyObject *origin;
+    found = PyObject_GetOptionalAttr(annotation, s->state->str_origin,
+                                     &origin);
+    if (found <= 0) {
+        return found < 0 ? -1 : IS_FIELD;
+    }
+    found = is_from(origin, s->typing, "ClassVar");
+    Py_DECREF(origin);
+    return found < 0 ? -1 : (found ? IS_CLASSVAR : IS_FIELD);
+}
+
+/* new: eval(text) where the class stands; NULL without an exception when it
+ * cannot be evaluated, with one when evaluation must not go on.
+ */
+static PyObject *
+evaluate_text(scan *s, PyObject *text)
+{
+    PyObject *stripped = PyObject_CallMethod(text, "strip", NULL);
+    PyObject *scope = s->locals != NULL ? PyDict_New() : NULL;
+    PyObject *result = NULL;
+    const char *source;
+    if (stripped == NULL
+        || (s->locals != NULL
+            && (scope == NULL || PyDict_Update(scope, s->locals) < 0
+                || PyDict_Update(scope, s->namespace) < 0))) {
+        goto done;
+    }
+    source = PyUnicode_AsUTF8(stripped);
+    if (source == NULL) {
+        goto done;
+    }
+    result = PyRun_String(source, Py_eval_input, s->globals,
+                          scope != NULL ? scope : s->namespace);
+done:
+    Py_XDECREF(stripped);
+    Py_XDECREF(scope);
+    if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)
+        && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear(); /* any Exception: the annotation stays text */
+    }
+    return result;
+}
+
+/* new: the annotation's value, or the text itself when it has none. */
+static PyObject *
+evaluate(scan *s, PyObject *text)
+{
+    if (s->globals == NULL) {
+        return Py_NewRef(text);
+    }
+    PyObject *value = evaluate_text(s, text);
+    if (value != NULL || PyErr_Occurred()) {
+        return value;
+    }
+    /* "ClassVar[Unknown]": what stands before the bracket says enough */
+    Py_ssize_t bracket = PyUnicode_FindChar(
+        text, '[', 0, PyUnicode_GET_LENGTH(text), 1);
+    if (bracket > 0) {
+        PyObject *head = PyUnicode_Substring(text, 0, bracket);
+        value = head != NULL ? evaluate_text(s, head) : NULL;
+        Py_XDECREF(head);
+        if (value == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
+        if (value != NULL) {
+            int what = meaning_of(s, value);
+            if (what > IS_FIELD) {
+                return value;
+            }
+            Py_DECREF(value);
+            if (what < 0) {
+                return NULL;
+            }
+        }
+    }
+    return Py_NewRef(text);
+}
+
+/* new: the Field for a name: what the body assigned, or a bare one */
+static field_object *
+field_of(scan *s, PyObject *name, bool *assigned)
+{
+    PyObject *value;
+    int found = PyDict_GetItemRef(s->namespace, name, &value);
+    if (found < 0) {
+        return NULL;
+    }
+    *assigned = found > 0;
+    field_object *field;
+    if (found == 0) {
+        field = records_field_new(s->state);
+    }
+    else if (Py_IS_TYPE(value, s->state->field_type)) {
+        field = records_field_copy(s->state, (field_object *)value);
+    }
+    else {
+        int foreign = is_from((PyObject *)Py_TYPE(value), s->dataclasses,
+                              "Field");
+        field = foreign < 0   ? NULL
+                : foreign > 0 ? records_field_adopt(s->state, value)
+                              : records_field_new(s->state);
+        if (field != NULL && !foreign) {
+            field->default_value = Py_NewRef(value);
+        }
+    }
+    Py_XDECREF(value);
+    if (field != NULL) {
+        Py_XSETREF(field->name, Py_NewRef(name));
+    }
+    return field;
+}
+
+static int
+check_role(scan *s, field_object *field)
+{
+    PyObject *where = s->plan->qualname;
+    if (field->role != ROLE_FIELD && field->factory != NULL) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U: field %U cannot have a default factory", where,
+                     field->name);
+        return -1;
+    }
+    if (field->role == ROLE_CLASSVAR && field->kw_only >= 0) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U: field %U is a ClassVar but specifies kw_only",
+                     where, field->name);
+        return -1;
+    }
+    if (field->role == ROLE_FIELD && field->default_value != NULL
+        && Py_TYPE(field->default_value)->tp_hash
+               == PyObject_HashNotImplemented) {
+        PyErr_Format(PyExc_ValueError,
+                     "mutable default %R for field %U is not allowed: "
+                     "use default_factory",
+                     Py_TYPE(field->default_value), field->name);
+        return -1;
+    }
+    return 0;
+}
+
+/* The default of an unboxed field is tried once, at definition. */
+static int
+check_default(scan *s, field_object *field)
+{
+    if (field->kind == FE_OBJECT || field->default_value == NULL
+        || field->role != ROLE_FIELD) {
+        return 0;
+    }
+    record_field trial = {
+        .name = field->name, .size = field->size, .kind = field->kind};
+    char *room = PyMem_Malloc(field->size);
+    if (room == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int status = records_store(s->plan->qualname, &trial, room,
+                               field->default_value);
+    PyMem_Free(room);
+    return status;
+}
+
+/* A field declared again keeps its storage. */
+static int
+check_redeclared(scan *s, field_object *field)
+{
+    PyObject *old_value;
+    int found = PyDict_GetItemRef(s->plan->by_name, field->name, &old_value);
+    if (found <= 0) {
+        return found;
+    }
+    field_object *old = (field_object *)old_value;
+    int status = 0;
+    if (old->role != ROLE_CLASSVAR
+        && (old->role != field->role || old->kind != field->kind
+            || old->size != field->size)) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U.%U: declared as %s, but a base stores it as %s",
+                     s->plan->qualname, field->name,
+                     fe_kind_names[field->kind], fe_kind_names[old->kind]);
+        status = -1;
+    }
+    Py_DECREF(old_value);
+    return status;
+}
+
+static bool
+reserved(PyObject *name)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(name);
+    return size > 4 && PyUnicode_READ_CHAR(name, 0) == '_'
+           && PyUnicode_READ_CHAR(name, 1) == '_'
+           && PyUnicode_READ_CHAR(name, size - 1) == '_'
+           && PyUnicode_READ_CHAR(name, size - 2) == '_';
+}
+
+/* Take the default out of the class body: the field's descriptor goes where
+ * it stood. ClassVar and InitVar defaults stay as class attributes.
+ */
+static int
+settle_default(scan *s, field_object *field, bool assigned)
+{
+    if (!assigned) {
+        return 0;
+    }
+    if (field->role == ROLE_FIELD || field->default_value == NULL) {
+        return fe_dict_discard(s->namespace, field->name) < 0 ? -1 : 0;
+    }
+    return PyDict_SetItem(s->namespace, field->name, field->default_value);
+}
+
+static int
+add_field(scan *s, field_object *field, PyObject *annotation, bool assigned)
+{
+    record_plan *plan = s->plan;
+    if (reserved(field->name) && field->role == ROLE_FIELD) {
+        PyErr_Format(PyExc_TypeError, "%U.%U: the name is reserved",
+                     plan->qualname, field->name);
+        return -1;
+    }
+    if (field->role == ROLE_FIELD && field->resolved
+        && records_field_storage(s->state, field, annotation, plan->qualname,
+                                 plan->options.packed) < 0) {
+        return -1;
+    }
+    if (check_role(s, field) < 0 || check_redeclared(s, field) < 0
+        || check_default(s, field) < 0) {
+        return -1;
+    }
+    if (field->kw_only < 0 && field->role != ROLE_CLASSVAR) {
+        field->kw_only = s->kw_only;
+    }
+    if (field->role == ROLE_INITVAR) {
+        plan->has_initvars = true;
+    }
+    if (settle_default(s, field, assigned) < 0) {
+        return -1;
+    }
+    return PyDict_SetItem(plan->by_name, field->name, (PyObject *)field);
+}
+
+static int
+scan_one(scan *s, PyObject *name, PyObject *declared)
+{
+    PyObject *annotation = PyUnicode_Check(declared) ? evaluate(s, declared)
+                                                     : Py_NewRef(declared);
+    if (annotation == NULL) {
+        return -1;
+    }
+    bool assigned = false;
+    field_object *field = NULL;
+    int status = -1;
+    int what = meaning_of(s, annotation);
+    if (what < 0) {
+        goto done;
+    }
+    if (what == IS_KW_ONLY) {
+        if (s->saw_marker) {
+            PyErr_Format(PyExc_TypeError,
+                         "%R is KW_ONLY, but KW_ONLY has already been "
+                         "specified",
+                         name);
+            goto done;
+        }
+        s->kw_only = true;
+        s->saw_marker = true;
+        status = 0;
+        goto done;
+    }
+    field = field_of(s, name, &assigned);
+    if (field == NULL) {
+        goto done;
+    }
+    Py_XSETREF(field->type, Py_NewRef(declared));
+    field->role = what == IS_CLASSVAR  ? ROLE_CLASSVAR
+                  : what == IS_INITVAR ? ROLE_INITVAR
+                                       : ROLE_FIELD;
+    field->resolved = !PyUnicode_Check(annotation);
+    status = add_field(s, field, annotation, assigned);
+done:
+    Py_DECREF(annotation);
+    Py_XDECREF(field);
+    return status;
+}
+
+/* dataclasses' rule: a field() without an annotation is a mistake. */
+static int
+check_unannotated(scan *s, PyObject *annotations)
+{
+    Py_ssize_t at = 0;
+    PyObject *name, *value;
+    while (PyDict_Next(s->namespace, &at, &name, &value)) {
+        int foreign = is_from((PyObject *)Py_TYPE(value), s->dataclasses,
+                              "Field");
+        if (foreign < 0) {
+            return -1;
+        }
+        if (!foreign && !Py_IS_TYPE(value, s->state->field_type)) {
+            continue;
+        }
+        int known = annotations != NULL ? PyDict_Contains(annotations, name)
+                                        : 0;
+        if (known < 0) {
+            return -1;
+        }
+        if (!known) {
+            PyErr_Format(PyExc_TypeError,
+                         "%R is a field but has no type annotation", name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+scan_all(scan *s, PyObject *annotations)
+{
+    if (check_unannotated(s, annotations) < 0) {
+        return -1;
+    }
+    if (annotations == NULL) {
+        return 0;
+    }
+    /* evaluating runs code that may change the dict: walk a copy */
+    PyObject *items = PyDict_Items(annotations);
+    if (items == NULL) {
+        return -1;
+    }
+    int status = 0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items) && status == 0; i++) {
+        PyObject *item = PyList_GET_ITEM(items, i);
+        PyObject *name = PyTuple_GET_ITEM(item, 0);
+        if (!PyUnicode_Check(name)) {
+            PyErr_Format(PyExc_TypeError, "%U: field name %R is not a str",
+                         s->plan->qualname, name);
+            status = -1;
+            break;
+        }
+        Py_INCREF(name);
+        PyUnicode_InternInPlace(&name);
+        status = scan_one(s, name, PyTuple_GET_ITEM(item, 1));
+        Py_DECREF(name);
+    }
+    Py_DECREF(items);
+    return status;
+}
+
+/* new reference to an imported module, NULL (no error) when not imported */
+static PyObject *
+imported(const char *name)
+{
+    PyObject *key = PyUnicode_FromString(name);
+    PyObject *module = key != NULL ? PyImport_GetModule(key) : NULL;
+    Py_XDECREF(key);
+    return module;
+}
+
+/* Read the annotations of a class body into plan->by_name, and take the
+ * defaults out of the body. `locals`: the enclosing function's, or NULL.
+ */
+int
+records_plan_collect(records_state *state, record_plan *plan,
+                     PyObject *namespace, PyObject *annotations,
+                     PyObject *locals)
+{
+    scan s = {.state = state,
+              .plan = plan,
+              .namespace = namespace,
+              .locals = locals,
+              .kw_only = plan->options.kw_only};
+    s.dataclasses = imported("dataclasses");
+    s.typing = PyErr_Occurred() ? NULL : imported("typing");
+    PyObject *module = NULL, *name = NULL;
+    int status = -1;
+    if (PyErr_Occurred()
+        || PyDict_GetItemRef(namespace, state->str_module, &name) < 0) {
+        goto done;
+    }
+    if (name != NULL && PyUnicode_Check(name)) {
+        module = PyImport_GetModule(name);
+        if (module == NULL && PyErr_Occurred()) {
+            goto done;
+        }
+    }
+    s.globals = module != NULL && PyModule_Check(module)
+                    ? PyModule_GetDict(module)
+                    : PyEval_GetGlobals();
+    status = scan_all(&s, annotations);
+done:
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    Py_XDECREF(s.dataclasses);
+    Py_XDECREF(s.typing);
+    return status;
+}
+
+/* ---------------------------------------------------------- parameters */
+
+static void
+add_param(record_plan *plan, const field_object *field, Py_ssize_t index)
+{
+    record_param *param = &plan->params[plan->entry_count++];
+    param->name = Py_NewRef(field->name);
+    param->default_value = Py_XNewRef(field->default_value);
+    param->factory = Py_XNewRef(field->factory);
+    param->field = field->role == ROLE_FIELD ? (int32_t)index : -1;
+}
+
+typedef enum { POSITIONAL, KEYWORD, SELF_SET } param_group;
+
+static bool
+belongs(const field_object *field, param_group group)
+{
+    bool settable = field->default_value != NULL || field->factory != NULL;
+    if (field->role == ROLE_CLASSVAR) {
+        return false;
+    }
+    if (!field->init) {
+        return group == SELF_SET && settable && field->role == ROLE_FIELD;
+    }
+    return group == (field->kw_only > 0 ? KEYWORD : POSITIONAL);
+}
+
+static int
+add_group(record_plan *plan, param_group group)
+{
+    PyObject *optional = NULL; /* borrowed: last name with a default */
+    Py_ssize_t at = 0, index = 0;
+    PyObject *name, *value;
+    while (PyDict_Next(plan->by_name, &at, &name, &value)) {
+        field_object *field = (field_object *)value;
+        if (belongs(field, group)) {
+            bool has_default =
+                field->default_value != NULL || field->factory != NULL;
+            if (has_default) {
+                optional = name;
+            }
+            else if (optional != NULL && group == POSITIONAL) {
+                PyErr_Format(PyExc_TypeError,
+                             "non-default argument %R follows default "
+                             "argument %R",
+                             name, optional);
+                return -1;
+            }
+            add_param(plan, field, index);
+        }
+        index += field->role == ROLE_FIELD;
+    }
+    return 0;
+}
+
+/* What the constructor takes, in signature order. */
+int
+records_plan_params(record_plan *plan)
+{
+    size_t room = (size_t)PyDict_GET_SIZE(plan->by_name) + 1;
+    plan->params = PyMem_Calloc(room, sizeof(record_param));
+    if (plan->params == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (add_group(plan, POSITIONAL) < 0) {
+        return -1;
+    }
+    plan->positional_count = plan->entry_count;
+    if (add_group(plan, KEYWORD) < 0) {
+        return -1;
+    }
+    plan->param_count = plan->entry_count;
+    return add_group(plan, SELF_SET);
+}
