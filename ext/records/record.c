@@ -363,10 +363,12 @@ hash_field(PyObject *self, const record_field *field)
         return records_hash_unboxed(field, FE_FIELD_AT(self, field));
     }
     PyObject *value = records_load(self, field);
-    if (value == NULL) {
+    if (value == NULL || Py_EnterRecursiveCall(" while hashing a record")) {
+        Py_XDECREF(value);
         return -1;
     }
     Py_hash_t hash = PyObject_Hash(value);
+    Py_LeaveRecursiveCall();
     Py_DECREF(value);
     return hash;
 }

@@ -168,23 +168,31 @@ add_meta_new(PyObject *module, records_state *state)
     return status;
 }
 
+/* Record defines nothing of its own: no ==, no hash, no __match_args__ that a
+ * class which leaves one out would inherit. Its subclasses start from the
+ * default options all the same.
+ */
 static int
 add_record(records_state *state)
 {
-    PyObject *body = Py_BuildValue("{ssss}", "__module__", "ferrule.records",
-                                   "__doc__", record__doc__);
-    state->record_type =
-        body != NULL ? (PyTypeObject *)PyObject_CallFunction(
-                           (PyObject *)state->meta_type, "s(O)O", "Record",
-                           state->base_type, body)
-                     : NULL;
-    Py_XDECREF(body);
+    PyObject *args = Py_BuildValue(
+        "(s(O){ssss})", "Record", state->base_type, "__module__",
+        "ferrule.records", "__doc__", record__doc__);
+    PyObject *options =
+        Py_BuildValue("{sOsOsOsO}", "eq", Py_False, "repr", Py_False, "init",
+                      Py_False, "match_args", Py_False);
+    if (args != NULL && options != NULL) {
+        state->record_type = (PyTypeObject *)PyObject_Call(
+            (PyObject *)state->meta_type, args, options);
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(options);
     if (state->record_type == NULL) {
         return -1;
     }
     record_plan *plan = RECORD_CLASS(state->record_type)->plan;
-    plan->eq_fields = plan->order_fields = -1;
-    plan->hash_fields = plan->repr_fields = -1;
+    plan->options.eq = plan->options.repr = true;
+    plan->options.init = plan->options.match_args = true;
     plan->methods = false;
     /* nothing else may inherit from the base: its instances need a plan */
     state->base_type->tp_flags &= ~Py_TPFLAGS_BASETYPE;

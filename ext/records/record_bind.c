@@ -191,7 +191,6 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
     PyTypeObject *type = &cls->heap.ht_type;
     PyObject *dict = fe_type_dict_borrow(type);
     record_plan *plan = cls->plan;
-    records_state *state = cls->state;
     if (settle_base(cls, base) < 0) {
         return -1;
     }
@@ -210,15 +209,6 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
     if (plan->init != NULL) {
         records_init_bind(plan->init, type);
     }
-    PyObject *post_init;
-    int found = PyObject_GetOptionalAttr((PyObject *)type,
-                                         state->str_post_init, &post_init);
-    Py_XDECREF(post_init);
-    if (found < 0) {
-        return -1;
-    }
-    plan->post_init = found;
-    plan->simple = is_simple(cls);
     if (type->tp_new == PyBaseObject_Type.tp_new || base == NULL) {
         type->tp_new = records_new;
     }
@@ -257,8 +247,7 @@ binder_set_name(binder_object *self, PyObject *const *args, Py_ssize_t nargs)
     if (fe_dict_discard(fe_type_dict_borrow(type), state->str_binder) < 0
         || bind_plan(cls, self->base, module) < 0) {
         self->error = PyErr_GetRaisedException();
-        /* instances cannot be made: the class is dropped, or its plan is */
-        self->plan = cls->plan;
+        cls->failed = cls->plan; /* no plan: no instance can be made */
         cls->plan = NULL;
         type->tp_vectorcall = NULL;
     }
@@ -383,6 +372,18 @@ refresh_vectorcall(record_class *cls)
     return found < 0 ? -1 : 0;
 }
 
+static int
+refresh_post_init(record_class *cls)
+{
+    PyObject *post_init;
+    int found = PyObject_GetOptionalAttr(
+        (PyObject *)cls, cls->state->str_post_init, &post_init);
+    Py_XDECREF(post_init);
+    cls->plan->post_init = found > 0;
+    cls->plan->simple = is_simple(cls);
+    return found < 0 ? -1 : 0;
+}
+
 /* After a change to the class's namespace; its subclasses too. */
 int
 records_class_refresh(record_class *cls)
@@ -390,7 +391,8 @@ records_class_refresh(record_class *cls)
     if (cls->plan == NULL) {
         return 0;
     }
-    if (refresh_vectorcall(cls) < 0 || refresh_getattro(cls) < 0) {
+    if (refresh_post_init(cls) < 0 || refresh_vectorcall(cls) < 0
+        || refresh_getattro(cls) < 0) {
         return -1;
     }
     PyObject *children = PyObject_CallMethod((PyObject *)&PyType_Type,
@@ -446,15 +448,7 @@ meta_tp_setattro(PyObject *op, PyObject *name, PyObject *value)
     if (PyType_Type.tp_setattro(op, name, value) < 0) {
         return -1;
     }
-    record_class *cls = RECORD_CLASS(op);
-    if (cls->plan == NULL || !PyUnicode_Check(name)) {
-        return 0;
-    }
-    if (PyUnicode_Compare(name, cls->state->str_post_init) == 0) {
-        cls->plan->post_init = value != NULL;
-        cls->plan->simple = is_simple(cls);
-    }
-    return records_class_refresh(cls);
+    return records_class_refresh(RECORD_CLASS(op));
 }
 
 static int
@@ -463,6 +457,7 @@ meta_tp_traverse(PyObject *op, visitproc visit, void *arg)
     record_class *cls = RECORD_CLASS(op);
     Py_VISIT(Py_TYPE(op));
     Py_VISIT(cls->plan);
+    Py_VISIT(cls->failed);
     Py_VISIT(cls->module);
     return PyType_Type.tp_traverse(op, visit, arg);
 }
@@ -486,6 +481,7 @@ meta_tp_dealloc(PyObject *op)
     PyObject_GC_UnTrack(op);
     records_drain_free_list(cls);
     Py_CLEAR(cls->plan);
+    Py_CLEAR(cls->failed);
     Py_CLEAR(cls->module);
     PyObject_GC_Track(op); /* type's dealloc untracks by itself */
     PyType_Type.tp_dealloc(op);

@@ -661,27 +661,9 @@ annotations_of(statement *s)
 }
 
 static int
-find_locals(statement *s)
-{
-    if (s->locals != NULL) {
-        return 0;
-    }
-    PyObject *locals = PyEval_GetLocals();
-    PyObject *globals = PyEval_GetGlobals();
-    if (locals == NULL) {
-        PyErr_Clear(); /* SystemError: no Python frame, nothing to see */
-        return 0;
-    }
-    if (locals != globals && PyDict_Check(locals)) {
-        s->locals = Py_NewRef(locals);
-    }
-    return 0;
-}
-
-static int
 rewrite_body(statement *s)
 {
-    if (check_slots(s) < 0 || find_locals(s) < 0) {
+    if (check_slots(s) < 0) {
         return -1;
     }
     PyObject *annotations = annotations_of(s);

@@ -531,29 +531,67 @@ restore_fields(PyObject *self, PyObject *values)
     return 0;
 }
 
-/* __setstate__((dict or None, {name: value})), the pair __getstate__ gives */
+/* state: the values of all fields, in order */
+static int
+restore_sequence(PyObject *self, PyObject *values)
+{
+    const record_plan *plan = RECORD_PLAN(self);
+    if (PySequence_Fast_GET_SIZE(values) != plan->field_count) {
+        PyErr_Format(PyExc_TypeError,
+                     "%U.__setstate__() takes %zd values, got %zd",
+                     plan->qualname, plan->field_count,
+                     PySequence_Fast_GET_SIZE(values));
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (restore_one(self, plan, &plan->fields[i],
+                        PySequence_Fast_GET_ITEM(values, i))
+            < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int
+restore_pair(PyObject *self, PyObject *pair, records_state *state)
+{
+    PyObject *extra = PyTuple_GET_ITEM(pair, 0);
+    if (restore_fields(self, PyTuple_GET_ITEM(pair, 1)) < 0
+        || extra == Py_None) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    PyObject *dict = PyObject_GetAttr(self, state->str_dict);
+    int status = dict != NULL ? PyDict_Update(dict, extra) : -1;
+    Py_XDECREF(dict);
+    return status;
+}
+
+/* __setstate__(state): the pair (dict or None, {name: value}) that Record's
+ * own __getstate__ gives, or the values in order, as a class's own may.
+ */
 PyObject *
 records_setstate(PyObject *self, PyObject *given)
 {
-    records_state *state = RECORD_CLASS(Py_TYPE(self))->state;
-    if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != 2
-        || !PyDict_Check(PyTuple_GET_ITEM(given, 1))) {
+    record_class *cls = RECORD_CLASS(Py_TYPE(self));
+    int own = overrides(cls, cls->state->str_getstate);
+    if (own < 0) {
+        return NULL;
+    }
+    int status;
+    if (!own && PyTuple_Check(given) && PyTuple_GET_SIZE(given) == 2
+        && PyDict_Check(PyTuple_GET_ITEM(given, 1))) {
+        status = restore_pair(self, given, cls->state);
+    }
+    else if (PyTuple_Check(given) || PyList_Check(given)) {
+        status = restore_sequence(self, given);
+    }
+    else {
         PyErr_Format(PyExc_TypeError,
-                     "%U.__setstate__() wants (dict or None, fields), got %s",
-                     RECORD_PLAN(self)->qualname, Py_TYPE(given)->tp_name);
+                     "%U.__setstate__() wants (dict or None, fields) or the "
+                     "values in order, got %s",
+                     cls->plan->qualname, Py_TYPE(given)->tp_name);
         return NULL;
     }
-    PyObject *extra = PyTuple_GET_ITEM(given, 0);
-    if (restore_fields(self, PyTuple_GET_ITEM(given, 1)) < 0) {
-        return NULL;
-    }
-    if (extra != Py_None) {
-        PyObject *dict = PyObject_GetAttr(self, state->str_dict);
-        int status = dict != NULL ? PyDict_Update(dict, extra) : -1;
-        Py_XDECREF(dict);
-        if (status < 0) {
-            return NULL;
-        }
-    }
-    Py_RETURN_NONE;
+    return status < 0 ? NULL : Py_NewRef(Py_None);
 }

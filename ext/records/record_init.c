@@ -131,12 +131,8 @@ static int
 bind(const record_plan *plan, PyObject *const *args, Py_ssize_t nargs,
      PyObject *kwnames, PyObject **values)
 {
-    if (nargs > plan->positional_count) {
-        complain_too_many(plan, nargs, kwnames);
-        return -1;
-    }
     for (Py_ssize_t i = 0; i < plan->param_count; i++) {
-        values[i] = i < nargs ? args[i] : NULL;
+        values[i] = i < nargs && i < plan->positional_count ? args[i] : NULL;
     }
     Py_ssize_t keywords = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t k = 0; k < keywords; k++) {
@@ -159,6 +155,10 @@ bind(const record_plan *plan, PyObject *const *args, Py_ssize_t nargs,
             return -1;
         }
         values[i] = args[nargs + k];
+    }
+    if (nargs > plan->positional_count) {
+        complain_too_many(plan, nargs, kwnames);
+        return -1;
     }
     if (check_missing(plan, values, 0, plan->positional_count, "positional")
         < 0) {

@@ -18,6 +18,8 @@ records_plan_new(records_state *state)
     plan->options.eq = plan->options.repr = true;
     plan->options.init = plan->options.match_args = true;
     plan->options.gc = -1;
+    plan->eq_fields = plan->order_fields = -1;
+    plan->hash_fields = plan->repr_fields = -1;
     plan->by_name = PyDict_New();
     if (plan->by_name == NULL) {
         Py_CLEAR(plan);
@@ -322,7 +324,8 @@ typedef struct {
     record_plan *plan;
     PyObject *namespace;   /* borrowed: the class body */
     PyObject *globals;     /* borrowed or NULL */
-    PyObject *locals;      /* borrowed or NULL: the enclosing function's */
+    PyObject *locals;      /* owned or NULL: the enclosing function's */
+    bool looked;           /* for them */
     PyObject *dataclasses; /* borrowed or NULL: the module, if imported */
     PyObject *typing;      /* borrowed or NULL */
     bool kw_only;    /* fields from here on */
@@ -382,29 +385,73 @@ meaning_of(scan *s, PyObject *annotation)
     return found < 0 ? -1 : (found ? IS_CLASSVAR : IS_FIELD);
 }
 
+/* The variables of the function the class statement stands in. */
+static void
+find_locals(scan *s)
+{
+    if (s->locals != NULL || s->looked) {
+        return;
+    }
+    s->looked = true;
+    PyObject *locals = PyEval_GetLocals();
+    if (locals != NULL && locals != s->globals && PyDict_Check(locals)) {
+        s->locals = Py_NewRef(locals);
+    }
+}
+
+/* Put the class's type parameters (PEP 695) into the scope by name. */
+static int
+add_type_params(scan *s, PyObject *scope)
+{
+    PyObject *params;
+    PyObject *key = PyUnicode_FromString("__type_params__");
+    int found =
+        key != NULL ? PyDict_GetItemRef(s->namespace, key, &params) : -1;
+    Py_XDECREF(key);
+    if (found <= 0 || !PyTuple_Check(params)) {
+        return found < 0 ? -1 : 0;
+    }
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(params); i++) {
+        PyObject *param = PyTuple_GET_ITEM(params, i);
+        PyObject *name = PyObject_GetAttrString(param, "__name__");
+        status = name != NULL ? PyDict_SetItem(scope, name, param) : -1;
+        Py_XDECREF(name);
+    }
+    Py_DECREF(params);
+    return status;
+}
+
+/* new: the names an annotation may use besides the module's */
+static PyObject *
+annotation_scope(scan *s)
+{
+    PyObject *scope = PyDict_New();
+    if (scope == NULL
+        || (s->locals != NULL && PyDict_Update(scope, s->locals) < 0)
+        || add_type_params(s, scope) < 0
+        || PyDict_Update(scope, s->namespace) < 0) {
+        Py_CLEAR(scope);
+    }
+    return scope;
+}
+
 /* new: eval(text) where the class stands; NULL without an exception when it
  * cannot be evaluated, with one when evaluation must not go on.
  */
 static PyObject *
 evaluate_text(scan *s, PyObject *text)
 {
+    find_locals(s);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     PyObject *stripped = PyObject_CallMethod(text, "strip", NULL);
-    PyObject *scope = s->locals != NULL ? PyDict_New() : NULL;
-    PyObject *result = NULL;
-    const char *source;
-    if (stripped == NULL
-        || (s->locals != NULL
-            && (scope == NULL || PyDict_Update(scope, s->locals) < 0
-                || PyDict_Update(scope, s->namespace) < 0))) {
-        goto done;
-    }
-    source = PyUnicode_AsUTF8(stripped);
-    if (source == NULL) {
-        goto done;
-    }
-    result = PyRun_String(source, Py_eval_input, s->globals,
-                          scope != NULL ? scope : s->namespace);
-done:
+    PyObject *scope = stripped != NULL ? annotation_scope(s) : NULL;
+    const char *source = scope != NULL ? PyUnicode_AsUTF8(stripped) : NULL;
+    PyObject *result =
+        source != NULL ? PyRun_String(source, Py_eval_input, s->globals, scope)
+                       : NULL;
     Py_XDECREF(stripped);
     Py_XDECREF(scope);
     if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)
@@ -738,7 +785,7 @@ records_plan_collect(records_state *state, record_plan *plan,
     scan s = {.state = state,
               .plan = plan,
               .namespace = namespace,
-              .locals = locals,
+              .locals = Py_XNewRef(locals),
               .kw_only = plan->options.kw_only};
     s.dataclasses = imported("dataclasses");
     s.typing = PyErr_Occurred() ? NULL : imported("typing");
@@ -761,6 +808,7 @@ records_plan_collect(records_state *state, record_plan *plan,
 done:
     Py_XDECREF(name);
     Py_XDECREF(module);
+    Py_XDECREF(s.locals);
     Py_XDECREF(s.dataclasses);
     Py_XDECREF(s.typing);
     return status;

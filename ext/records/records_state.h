@@ -93,6 +93,7 @@ typedef struct {
     records_state *state; /* borrowed from module */
     PyObject *module;     /* owned: keeps state */
     record_plan *plan;    /* owned; NULL until bound */
+    record_plan *failed;  /* owned: descriptors point into it */
     PyObject *free_list;  /* dead instances linked by their first word */
     uint32_t free_count;
     bool mixed; /* has a __dict__ or CPython's own weak list */

@@ -152,18 +152,17 @@ def layout(cls: type | Record) -> Layout:
     Raises TypeError for anything else.
     """
     size, alignment, raw, instance_size, gc, has_dict = _layout(cls)
-    described = tuple(FieldLayout(*one) for one in raw)
+    described = tuple([FieldLayout(*one) for one in raw])
     return Layout(size, alignment, described, instance_size, gc, has_dict)
 
 
-def _metaclass_for(cls: type) -> type:
-    meta = type(cls)
-    for candidate in (RecordMeta, _AbstractRecordMeta):
-        if issubclass(candidate, meta):
+def _metaclass_for(*classes: type) -> type:
+    """A record metaclass that is also the metaclass of each of `classes`."""
+    metas = {type(cls) for cls in classes}
+    for candidate in (RecordMeta, _AbstractRecordMeta, *metas):
+        if issubclass(candidate, RecordMeta) and all(issubclass(candidate, m) for m in metas):
             return candidate
-    if issubclass(meta, RecordMeta):
-        return meta
-    return type(meta)(f"Record{meta.__name__}", (RecordMeta, meta), {})
+    return type("RecordMeta", (RecordMeta, *(metas - {type, RecordMeta})), {})
 
 
 def _functions(value: Any) -> Iterable[Any]:
@@ -192,21 +191,39 @@ def _cell_holds(cell: CellType, value: object) -> bool:
         return False
 
 
+def _with_record(bases: tuple[type, ...], meta: type) -> tuple[type, ...]:
+    """The bases, with Record (or AbstractRecord) among them."""
+    bases = tuple(base for base in bases if base is not object)
+    if any(isinstance(base, RecordMeta) for base in bases):
+        return bases
+    root = AbstractRecord if issubclass(meta, _AbstractRecordMeta) else Record
+    generic = [i for i, base in enumerate(bases) if base.__module__ == "typing"]
+    at = generic[0] if generic else len(bases)
+    return (*bases[:at], root, *bases[at:])
+
+
 def _rebuild(cls: type, options: Mapping[str, Any], frame_locals: Mapping[str, Any]) -> type:
     namespace = dict(vars(cls))
     if "__slots__" in namespace:
-        raise TypeError(f"{cls.__name__} already specifies __slots__")
+        if not isinstance(cls, RecordMeta):
+            raise TypeError(f"{cls.__name__} already specifies __slots__")
+        now = vars(cls.__dataclass_params__)
+        if any(now[name] != value for name, value in options.items() if value is not None):
+            raise TypeError(
+                f"{cls.__name__} is a record already: its base is one; give options as class keywords"
+            )
+        return cls
     for name in ("__dict__", "__weakref__"):
         namespace.pop(name, None)
-    bases = tuple(base for base in cls.__bases__ if base is not object)
-    if not any(isinstance(base, RecordMeta) for base in bases):
-        abstract = issubclass(_metaclass_for(cls), _AbstractRecordMeta)
-        root = AbstractRecord if abstract else Record
-        generic = [i for i, base in enumerate(bases) if base.__module__ == "typing"]
-        at = generic[0] if generic else len(bases)
-        bases = (*bases[:at], root, *bases[at:])
-    made = _metaclass_for(cls)(
-        cls.__name__, bases, namespace, _decorated=True, _locals=dict(frame_locals), **options
+    namespace["__qualname__"] = cls.__qualname__
+    meta = _metaclass_for(cls)
+    made = meta(
+        cls.__name__,
+        _with_record(cls.__bases__, meta),
+        namespace,
+        _decorated=True,
+        _locals=dict(frame_locals),
+        **options,
     )
     _mend_class_cell(cls, made)
     return made
@@ -330,11 +347,15 @@ def make_record(
             raise TypeError(f"Field name duplicated: {name!r}")
         annotations[name] = annotation
     body["__annotations__"] = annotations
-    if module is None:
-        module = sys._getframe(1).f_globals.get("__name__", "__main__")
-    body["__module__"] = module
+    frame = sys._getframe(1)
+    body["__module__"] = module or frame.f_globals.get("__name__", "__main__")
 
     import types  # noqa: PLC0415
 
-    cls = types.new_class(cls_name, bases, {}, lambda ns: ns.update(body))
-    return record(**options)(cls)
+    bases = types.resolve_bases(bases)
+    meta = _metaclass_for(*bases)
+    bases = _with_record(bases, meta)
+    keywords = {"_decorated": True, "_locals": dict(frame.f_locals), **options}
+    return types.new_class(
+        cls_name, bases, {"metaclass": meta, **keywords}, lambda ns: ns.update(body)
+    )
