@@ -158,6 +158,19 @@ fe_type_is_mixed(PyTypeObject *type)
     return (type->tp_flags & mask) != 0 || type->tp_dictoffset != 0;
 }
 
+/* 3.13 keeps the values of a __dict__ right behind the header of types that
+ * had no fields when type.__new__ made them: there our fields are.
+ */
+static inline void
+fe_type_forget_inline_values(PyTypeObject *type)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    type->tp_flags &= ~(unsigned long)Py_TPFLAGS_INLINE_VALUES;
+#else
+    (void)type;
+#endif
+}
+
 /* A link through the reference-count word of an object that is already dead:
  * the one word every layout has and nobody reads any more.
  */

@@ -144,6 +144,39 @@ PyDoc_STRVAR(record__doc__,
              "A wrong value raises TypeError, OverflowError or ValueError that"
              "\nnames class and field, and leaves the record as it was.");
 
+/* Keep the slot wrappers aside and give the base object's slots back: a class
+ * shows __eq__, __hash__, __repr__ and the order only when it asked for them.
+ */
+static int
+set_methods_aside(records_state *state)
+{
+    static const char *const names[] = {"__eq__", "__ne__",   "__lt__",
+                                        "__le__", "__gt__",   "__ge__",
+                                        "__hash__", "__repr__", NULL};
+    PyTypeObject *base = state->base_type;
+    PyObject *dict = fe_type_dict_borrow(base);
+    state->methods = PyDict_New();
+    if (state->methods == NULL) {
+        return -1;
+    }
+    for (int i = 0; names[i] != NULL; i++) {
+        PyObject *method = PyMapping_GetItemString(dict, names[i]);
+        int status = method != NULL
+                         ? PyDict_SetItemString(state->methods, names[i],
+                                                method)
+                         : -1;
+        Py_XDECREF(method);
+        if (status < 0 || PyDict_DelItemString(dict, names[i]) < 0) {
+            return -1;
+        }
+    }
+    base->tp_richcompare = PyBaseObject_Type.tp_richcompare;
+    base->tp_hash = PyBaseObject_Type.tp_hash;
+    base->tp_repr = PyBaseObject_Type.tp_repr;
+    PyType_Modified(base);
+    return 0;
+}
+
 static PyMethodDef meta_new_def = {
     "__new__", FE_METHOD(records_meta_new), METH_VARARGS | METH_KEYWORDS,
     "Create a record class."};
@@ -193,7 +226,7 @@ add_record(records_state *state)
     record_plan *plan = RECORD_CLASS(state->record_type)->plan;
     plan->options.eq = plan->options.repr = true;
     plan->options.init = plan->options.match_args = true;
-    plan->methods = false;
+    plan->methods = plan->stated = false;
     /* nothing else may inherit from the base: its instances need a plan */
     state->base_type->tp_flags &= ~Py_TPFLAGS_BASETYPE;
     state->base_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
@@ -207,7 +240,8 @@ records_base_setup(PyObject *module, records_state *state)
         PyDescr_NewMethod(state->base_type, &frozen_methods[0]);
     state->frozen_delattr =
         PyDescr_NewMethod(state->base_type, &frozen_methods[1]);
-    if (state->frozen_setattr == NULL || state->frozen_delattr == NULL) {
+    if (state->frozen_setattr == NULL || state->frozen_delattr == NULL
+        || set_methods_aside(state) < 0) {
         return -1;
     }
     return add_meta_new(module, state) < 0 ? -1 : add_record(state);

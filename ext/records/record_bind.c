@@ -41,6 +41,31 @@ settle_base(record_class *cls, record_class *base)
     return 0;
 }
 
+/* __weakref__: the first weak reference, or None */
+static PyObject *
+get_weakref(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject **list =
+        (PyObject **)((char *)self + Py_TYPE(self)->tp_weaklistoffset);
+    return Py_NewRef(*list != NULL ? *list : Py_None);
+}
+
+static PyGetSetDef weakref_getset = {
+    "__weakref__", get_weakref, NULL, "First weak reference, or None.", NULL};
+
+static int
+add_weakref(record_class *cls, PyObject *dict)
+{
+    cls->plan->own_weaklist = true;
+    PyObject *descriptor =
+        PyDescr_NewGetSet(&cls->heap.ht_type, &weakref_getset);
+    int status = descriptor != NULL
+                     ? PyDict_SetItemString(dict, "__weakref__", descriptor)
+                     : -1;
+    Py_XDECREF(descriptor);
+    return status;
+}
+
 static int
 place_hidden(record_class *cls, PyObject *dict)
 {
@@ -71,6 +96,7 @@ place_hidden(record_class *cls, PyObject *dict)
             return -1;
         }
         type->tp_weaklistoffset = (Py_ssize_t)offset;
+        return add_weakref(cls, dict);
     }
     return 0;
 }
@@ -94,6 +120,7 @@ set_memory(record_class *cls, const record_class *base)
         type->tp_dealloc = state->subtype_dealloc;
         type->tp_traverse = state->subtype_traverse;
         type->tp_clear = state->subtype_clear;
+        fe_type_forget_inline_values(type);
         gc = true;
     }
     else {
@@ -135,8 +162,9 @@ add_descriptors(record_class *cls, PyObject *dict, Py_ssize_t inherited)
 {
     record_plan *plan = cls->plan;
     Py_ssize_t own = plan->field_count - inherited;
+    bool weak = plan->own_weaklist;
     plan->members = PyMem_Calloc((size_t)own + 1, sizeof(PyMemberDef));
-    PyObject *names = PyTuple_New(own);
+    PyObject *names = PyTuple_New(own + weak);
     int status = -1;
     if (plan->members == NULL || names == NULL) {
         PyErr_NoMemory();
@@ -155,6 +183,13 @@ add_descriptors(record_class *cls, PyObject *dict, Py_ssize_t inherited)
             goto done;
         }
         PyTuple_SET_ITEM(names, i, Py_NewRef(field->name));
+    }
+    if (weak) {
+        PyObject *name = PyUnicode_FromString("__weakref__");
+        if (name == NULL) {
+            goto done;
+        }
+        PyTuple_SET_ITEM(names, own, name);
     }
     status = PyDict_SetItem(dict, cls->state->str_slots, names);
 done:
@@ -372,6 +407,49 @@ refresh_vectorcall(record_class *cls)
     return found < 0 ? -1 : 0;
 }
 
+/* 1: type.name is our method; 0: object's own; -1: error; 2: another */
+static int
+whose(record_class *cls, const char *name)
+{
+    PyObject *found = PyObject_GetAttrString((PyObject *)cls, name);
+    PyObject *objects =
+        PyObject_GetAttrString((PyObject *)&PyBaseObject_Type, name);
+    PyObject *key = PyUnicode_FromString(name), *ours = NULL;
+    int result = -1;
+    if (found != NULL && objects != NULL && key != NULL
+        && PyDict_GetItemRef(cls->state->methods, key, &ours) >= 0) {
+        result = found == ours ? 1 : (found == objects ? 0 : 2);
+    }
+    Py_XDECREF(found);
+    Py_XDECREF(objects);
+    Py_XDECREF(key);
+    Py_XDECREF(ours);
+    return result;
+}
+
+/* Choose tp_richcompare. CPython fills the slot directly only if all six
+ * methods come from one C function; ours leave to object what was not asked
+ * for, and answer for it as object does.
+ */
+static int
+refresh_richcompare(record_class *cls)
+{
+    static const char *const names[] = {"__eq__", "__ne__", "__lt__",
+                                        "__le__", "__gt__", "__ge__", NULL};
+    int any = 0;
+    for (int i = 0; names[i] != NULL; i++) {
+        int from = whose(cls, names[i]);
+        if (from < 0 || from == 2) {
+            return from < 0 ? -1 : 0; /* a user's: CPython's dispatch */
+        }
+        any |= from;
+    }
+    if (any) {
+        cls->heap.ht_type.tp_richcompare = records_richcompare;
+    }
+    return 0;
+}
+
 static int
 refresh_post_init(record_class *cls)
 {
@@ -392,7 +470,7 @@ records_class_refresh(record_class *cls)
         return 0;
     }
     if (refresh_post_init(cls) < 0 || refresh_vectorcall(cls) < 0
-        || refresh_getattro(cls) < 0) {
+        || refresh_getattro(cls) < 0 || refresh_richcompare(cls) < 0) {
         return -1;
     }
     PyObject *children = PyObject_CallMethod((PyObject *)&PyType_Type,
@@ -492,7 +570,8 @@ static PyObject *
 meta_get_signature(PyObject *op, void *Py_UNUSED(closure))
 {
     record_class *cls = RECORD_CLASS(op);
-    if (cls->plan == NULL || cls->heap.ht_type.tp_vectorcall == NULL) {
+    if (cls->plan == NULL || cls->heap.ht_type.tp_vectorcall == NULL
+        || Py_TYPE(op)->tp_call != PyType_Type.tp_call) {
         PyErr_SetString(PyExc_AttributeError, "__signature__");
         return NULL;
     }

@@ -156,8 +156,8 @@ check_frozen(statement *s)
             continue;
         }
         const record_plan *plan = RECORD_CLASS(base)->plan;
-        if (plan->by_name == NULL || PyDict_GET_SIZE(plan->by_name) == 0
-            || plan->options.frozen == (s->frozen > 0)) {
+        bool blank = PyDict_GET_SIZE(plan->by_name) == 0 && !plan->stated;
+        if (blank || plan->options.frozen == (s->frozen > 0)) {
             continue;
         }
         PyErr_Format(PyExc_TypeError,
@@ -183,6 +183,7 @@ take_options(statement *s)
             return -1;
         }
     }
+    s->plan->stated = s->any_option;
     if (s->plan->options.order && !s->plan->options.eq) {
         PyErr_SetString(PyExc_ValueError, "eq must be true if order is true");
         return -1;
@@ -364,8 +365,8 @@ has(statement *s, PyObject *name)
     return PyDict_Contains(s->namespace, name);
 }
 
-/* Put the base type's own method into the body, unless one is there. Found
- * directly in the class, CPython puts the C function into the slot.
+/* Put a method of ours into the body, unless one is there. From a wrapper in
+ * the class CPython takes the C function into the slot.
  */
 static int
 put_method(statement *s, const char *name)
@@ -377,8 +378,7 @@ put_method(statement *s, const char *name)
     int status = has(s, key);
     if (status == 0) {
         PyObject *method;
-        status = PyDict_GetItemRef(fe_type_dict_borrow(s->state->base_type),
-                                   key, &method);
+        status = PyDict_GetItemRef(s->state->methods, key, &method);
         if (status > 0) {
             status = PyDict_SetItem(s->namespace, key, method);
             Py_DECREF(method);

@@ -398,19 +398,39 @@ collect_fields(PyObject *self, const record_plan *plan, PyObject *values)
     return 0;
 }
 
-/* what object.__getstate__ gives a slotted class: (dict or None, fields) */
+static bool
+all_set(PyObject *self, const record_plan *plan)
+{
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (plan->fields[i].kind == FE_OBJECT
+            && FE_FIELD_OBJECT(self, &plan->fields[i]) == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The values in order, a list, as dataclasses gives them for slots; with a
+ * __dict__ or a field that is unset (dict or None, {name: value}).
+ */
 PyObject *
 records_getstate(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     record_class *cls = RECORD_CLASS(Py_TYPE(self));
     PyObject *dict = NULL, *result = NULL;
     PyObject *values = PyDict_New();
-    if (values != NULL && collect_fields(self, cls->plan, values) == 0
-        && (!cls->mixed
-            || PyObject_GetOptionalAttr(self, cls->state->str_dict, &dict)
-                   >= 0)) {
+    if (values == NULL || collect_fields(self, cls->plan, values) < 0) {
+        goto done;
+    }
+    if (!cls->mixed && all_set(self, cls->plan)) {
+        result = PyDict_Values(values);
+    }
+    else if (!cls->mixed
+             || PyObject_GetOptionalAttr(self, cls->state->str_dict, &dict)
+                    >= 0) {
         result = PyTuple_Pack(2, dict != NULL ? dict : Py_None, values);
     }
+done:
     Py_XDECREF(dict);
     Py_XDECREF(values);
     return result;
@@ -436,6 +456,29 @@ reduce_fields(PyObject *self, record_class *cls)
     return result;
 }
 
+/* The class has a state of its own: as object does it, by __newobj__, which
+ * serves the protocols before it too.
+ */
+static PyObject *
+reduce_with_state(PyObject *self, PyObject *protocol)
+{
+    PyObject *two = PyLong_FromLong(2);
+    int old = two != NULL ? PyObject_RichCompareBool(protocol, two, Py_LT)
+                          : -1;
+    PyObject *reducer = old >= 0 ? PyObject_GetAttrString(
+                                       (PyObject *)&PyBaseObject_Type,
+                                       "__reduce_ex__")
+                                 : NULL;
+    PyObject *result = NULL;
+    if (reducer != NULL) {
+        PyObject *args[] = {self, old ? two : protocol};
+        result = PyObject_Vectorcall(reducer, args, 2, NULL);
+    }
+    Py_XDECREF(two);
+    Py_XDECREF(reducer);
+    return result;
+}
+
 PyObject *
 records_reduce_ex(PyObject *self, PyObject *protocol)
 {
@@ -452,15 +495,8 @@ records_reduce_ex(PyObject *self, PyObject *protocol)
     if (get < 0 || set < 0) {
         return NULL;
     }
-    if (get || set) { /* the class's own state: object knows the protocol */
-        PyObject *args[] = {self, protocol};
-        PyObject *reducer = PyObject_GetAttrString(
-            (PyObject *)&PyBaseObject_Type, "__reduce_ex__");
-        PyObject *result =
-            reducer != NULL ? PyObject_Vectorcall(reducer, args, 2, NULL)
-                            : NULL;
-        Py_XDECREF(reducer);
-        return result;
+    if (get || set) {
+        return reduce_with_state(self, protocol);
     }
     return reduce_fields(self, cls);
 }
@@ -531,19 +567,20 @@ restore_fields(PyObject *self, PyObject *values)
     return 0;
 }
 
-/* state: the values of all fields, in order */
+/* state: the values in order; `partial`: of the first fields only will do */
 static int
-restore_sequence(PyObject *self, PyObject *values)
+restore_sequence(PyObject *self, PyObject *values, bool partial)
 {
     const record_plan *plan = RECORD_PLAN(self);
-    if (PySequence_Fast_GET_SIZE(values) != plan->field_count) {
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(values);
+    if (count > plan->field_count
+        || (count < plan->field_count && !partial)) {
         PyErr_Format(PyExc_TypeError,
                      "%U.__setstate__() takes %zd values, got %zd",
-                     plan->qualname, plan->field_count,
-                     PySequence_Fast_GET_SIZE(values));
+                     plan->qualname, plan->field_count, count);
         return -1;
     }
-    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+    for (Py_ssize_t i = 0; i < count; i++) {
         if (restore_one(self, plan, &plan->fields[i],
                         PySequence_Fast_GET_ITEM(values, i))
             < 0) {
@@ -567,8 +604,8 @@ restore_pair(PyObject *self, PyObject *pair, records_state *state)
     return status;
 }
 
-/* __setstate__(state): the pair (dict or None, {name: value}) that Record's
- * own __getstate__ gives, or the values in order, as a class's own may.
+/* __setstate__(state): either form that Record's __getstate__ gives; from a
+ * class's own __getstate__, the values in order.
  */
 PyObject *
 records_setstate(PyObject *self, PyObject *given)
@@ -584,7 +621,7 @@ records_setstate(PyObject *self, PyObject *given)
         status = restore_pair(self, given, cls->state);
     }
     else if (PyTuple_Check(given) || PyList_Check(given)) {
-        status = restore_sequence(self, given);
+        status = restore_sequence(self, given, own);
     }
     else {
         PyErr_Format(PyExc_TypeError,

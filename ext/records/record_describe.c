@@ -72,6 +72,21 @@ parameter_of(const record_plan *plan, Py_ssize_t index, PyObject *inspect)
     return result;
 }
 
+/* new: what __init__ calls the instance: not like a field */
+static PyObject *
+self_name(const record_plan *plan)
+{
+    PyObject *name = PyUnicode_FromString("self");
+    int taken = name != NULL ? PyDict_Contains(plan->by_name, name) : -1;
+    if (taken > 0) {
+        Py_SETREF(name, PyUnicode_FromString("__dataclass_self__"));
+    }
+    else if (taken < 0) {
+        Py_CLEAR(name);
+    }
+    return name;
+}
+
 /* new: list of inspect.Parameter */
 static PyObject *
 parameters_of(const record_plan *plan, PyObject *inspect, bool with_self)
@@ -81,7 +96,7 @@ parameters_of(const record_plan *plan, PyObject *inspect, bool with_self)
          list != NULL && i < plan->param_count; i++) {
         PyObject *parameter;
         if (i < 0) {
-            PyObject *name = PyUnicode_FromString("self");
+            PyObject *name = self_name(plan);
             parameter = name != NULL
                             ? new_parameter(inspect, name,
                                             "POSITIONAL_OR_KEYWORD", NULL,
@@ -129,7 +144,12 @@ records_signature(PyObject *cls, bool with_self)
 
 /* ---------------------------------------------------- lazy attributes */
 
-typedef enum { LAZY_DOC, LAZY_FIELDS, LAZY_PARAMS } lazy_kind;
+typedef enum {
+    LAZY_DOC,
+    LAZY_FIELDS,
+    LAZY_PARAMS,
+    LAZY_OPTIONS
+} lazy_kind;
 
 typedef struct {
     PyObject_HEAD
@@ -140,10 +160,20 @@ typedef struct {
 static PyObject *
 make_doc(PyObject *cls)
 {
-    PyObject *signature = records_signature(cls, false);
+    PyObject *inspect = PyImport_ImportModule("inspect");
+    PyObject *signature =
+        inspect != NULL ? PyObject_CallMethod(inspect, "signature", "O", cls)
+                        : NULL;
     PyObject *text = signature != NULL ? PyObject_Str(signature) : NULL;
     PyObject *short_text = NULL, *result = NULL;
+    Py_XDECREF(inspect);
     Py_XDECREF(signature);
+    if (signature == NULL
+        && (PyErr_ExceptionMatches(PyExc_TypeError)
+            || PyErr_ExceptionMatches(PyExc_ValueError))) {
+        PyErr_Clear(); /* TypeError, ValueError: no signature to show */
+        text = PyUnicode_FromString("");
+    }
     if (text != NULL) {
         short_text = PyObject_CallMethod(text, "replace", "ss", " -> None",
                                          "");
@@ -158,36 +188,65 @@ make_doc(PyObject *cls)
     return result;
 }
 
+/* new: module.name(**kwargs) */
+static PyObject *
+call_with(const char *module_name, const char *name, PyObject *kwargs)
+{
+    PyObject *module = PyImport_ImportModule(module_name);
+    PyObject *function =
+        module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+    PyObject *empty = PyTuple_New(0), *result = NULL;
+    if (function != NULL && empty != NULL && kwargs != NULL) {
+        result = PyObject_Call(function, empty, kwargs);
+    }
+    Py_XDECREF(module);
+    Py_XDECREF(function);
+    Py_XDECREF(empty);
+    return result;
+}
+
+#define FLAG(name) #name, o->name ? Py_True : Py_False
+
+/* __dataclass_params__: dataclasses' own object, of its own fields */
 static PyObject *
 make_params(PyObject *cls)
 {
     const record_options *o = &RECORD_CLASS(cls)->plan->options;
-    static const char *const endians[] = {"native", "little", "big"};
-    PyObject *types = PyImport_ImportModule("types");
-    PyObject *namespace =
-        types != NULL ? PyObject_GetAttrString(types, "SimpleNamespace")
-                      : NULL;
-    PyObject *gc = o->gc < 0 ? Py_None : (o->gc ? Py_True : Py_False);
-#define FLAG(name) #name, o->name ? Py_True : Py_False
     PyObject *kwargs = Py_BuildValue(
-        "{sOsOsOsOsOsOsOsOsOsOsOsOsOsOss}", FLAG(init), FLAG(repr), FLAG(eq),
-        FLAG(order), FLAG(unsafe_hash), FLAG(frozen), FLAG(match_args),
-        FLAG(kw_only), "slots", Py_True, "weakref_slot",
-        o->weakref ? Py_True : Py_False, FLAG(sealed), FLAG(packed),
-        FLAG(weakref), "gc", gc, "endian", endians[o->endian]);
-#undef FLAG
-    PyObject *result = NULL;
-    if (namespace != NULL && kwargs != NULL) {
-        PyObject *empty = PyTuple_New(0);
-        result = empty != NULL ? PyObject_Call(namespace, empty, kwargs)
-                               : NULL;
-        Py_XDECREF(empty);
+        "{sOsOsOsOsOsO}", FLAG(init), FLAG(repr), FLAG(eq), FLAG(order),
+        FLAG(unsafe_hash), FLAG(frozen));
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *more = Py_BuildValue(
+        "{sOsOsOsO}", FLAG(match_args), FLAG(kw_only), "slots", Py_True,
+        "weakref_slot", o->weakref ? Py_True : Py_False);
+    if (kwargs == NULL || more == NULL || PyDict_Update(kwargs, more) < 0) {
+        Py_CLEAR(kwargs);
     }
-    Py_XDECREF(types);
-    Py_XDECREF(namespace);
+    Py_XDECREF(more);
+#endif
+    PyObject *result = call_with("dataclasses", "_DataclassParams", kwargs);
     Py_XDECREF(kwargs);
     return result;
 }
+
+/* __record_params__: every class keyword in force */
+static PyObject *
+make_options(PyObject *cls)
+{
+    static const char *const endians[] = {"native", "little", "big"};
+    const record_options *o = &RECORD_CLASS(cls)->plan->options;
+    PyObject *gc = o->gc < 0 ? Py_None : (o->gc ? Py_True : Py_False);
+    PyObject *kwargs = Py_BuildValue(
+        "{sOsOsOsOsOsOsOsOsOsOsOsOss}", FLAG(frozen), FLAG(order), FLAG(eq),
+        FLAG(repr), FLAG(init), FLAG(unsafe_hash), FLAG(match_args),
+        FLAG(kw_only), FLAG(weakref), "gc", gc, FLAG(sealed), FLAG(packed),
+        "endian", endians[o->endian]);
+    PyObject *result = call_with("types", "SimpleNamespace", kwargs);
+    Py_XDECREF(kwargs);
+    return result;
+}
+
+#undef FLAG
 
 static PyObject *
 lazy_tp_descr_get(PyObject *op, PyObject *Py_UNUSED(obj), PyObject *type)
@@ -201,6 +260,8 @@ lazy_tp_descr_get(PyObject *op, PyObject *Py_UNUSED(obj), PyObject *type)
         return make_doc(type);
     case LAZY_PARAMS:
         return make_params(type);
+    case LAZY_OPTIONS:
+        return make_options(type);
     case LAZY_FIELDS:
         break;
     }
@@ -226,8 +287,12 @@ records_describe_setup(records_state *state)
     PyObject *dict = fe_type_dict_borrow(state->base_type);
     PyObject *fields = lazy_new(state, LAZY_FIELDS);
     PyObject *params = lazy_new(state, LAZY_PARAMS);
+    PyObject *options = lazy_new(state, LAZY_OPTIONS);
     int status =
         state->lazy_doc == NULL || fields == NULL || params == NULL
+                || options == NULL
+                || PyDict_SetItemString(dict, "__record_params__", options)
+                       < 0
                 || PyDict_SetItem(dict, state->str_dataclass_fields, fields)
                        < 0
                 || PyDict_SetItemString(dict, "__dataclass_params__", params)
@@ -236,6 +301,7 @@ records_describe_setup(records_state *state)
             : 0;
     Py_XDECREF(fields);
     Py_XDECREF(params);
+    Py_XDECREF(options);
     PyType_Modified(state->base_type);
     return status;
 }

@@ -279,6 +279,10 @@ field_tp_repr(field_object *self)
     static const char *const names[] = {
         "name", "type", "default", "default_factory", "init",
         "repr", "hash", "compare", "metadata",        "kw_only", NULL};
+    int entered = Py_ReprEnter((PyObject *)self);
+    if (entered != 0) {
+        return entered < 0 ? NULL : PyUnicode_FromString("...");
+    }
     fe_text text;
     fe_text_init(&text);
     int status = fe_text_literal(&text, "Field(");
@@ -297,6 +301,7 @@ field_tp_repr(field_object *self)
         result = fe_text_finish(&text);
     }
     fe_text_free(&text);
+    Py_ReprLeave((PyObject *)self);
     return result;
 }
 

@@ -594,7 +594,26 @@ init_get_annotations(init_object *self, void *Py_UNUSED(closure))
     return result;
 }
 
+/* the module's namespace, for typing.get_type_hints */
+static PyObject *
+init_get_globals(init_object *self, void *Py_UNUSED(closure))
+{
+    PyObject *name = init_get_module(self, NULL);
+    PyObject *module = name != NULL ? PyImport_GetModule(name) : NULL;
+    PyObject *globals = NULL;
+    if (module != NULL && PyModule_Check(module)) {
+        globals = Py_NewRef(PyModule_GetDict(module));
+    }
+    else if (!PyErr_Occurred()) {
+        globals = PyDict_New();
+    }
+    Py_XDECREF(name);
+    Py_XDECREF(module);
+    return globals;
+}
+
 static PyGetSetDef init_getset[] = {
+    {"__globals__", (getter)init_get_globals, NULL, NULL, NULL},
     {"__name__", (getter)init_get_name, NULL, NULL, NULL},
     {"__qualname__", (getter)init_get_qualname, NULL, NULL, NULL},
     {"__module__", (getter)init_get_module, NULL, NULL, NULL},

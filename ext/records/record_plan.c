@@ -461,6 +461,23 @@ evaluate_text(scan *s, PyObject *text)
     return result;
 }
 
+/* new: the leading part of an annotation that can be a dotted name */
+static PyObject *
+dotted_head(PyObject *text)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text), end = 0, name_end = 0;
+    for (; end < size; end++) {
+        Py_UCS4 c = PyUnicode_READ_CHAR(text, end);
+        if (Py_UNICODE_ISALNUM(c) || c == '_') {
+            name_end = end + 1;
+        }
+        else if (c != '.' && !Py_UNICODE_ISSPACE(c)) {
+            break;
+        }
+    }
+    return PyUnicode_Substring(text, 0, name_end);
+}
+
 /* new: the annotation's value, or the text itself when it has none. */
 static PyObject *
 evaluate(scan *s, PyObject *text)
@@ -472,25 +489,21 @@ evaluate(scan *s, PyObject *text)
     if (value != NULL || PyErr_Occurred()) {
         return value;
     }
-    /* "ClassVar[Unknown]": what stands before the bracket says enough */
-    Py_ssize_t bracket = PyUnicode_FindChar(
-        text, '[', 0, PyUnicode_GET_LENGTH(text), 1);
-    if (bracket > 0) {
-        PyObject *head = PyUnicode_Substring(text, 0, bracket);
-        value = head != NULL ? evaluate_text(s, head) : NULL;
-        Py_XDECREF(head);
-        if (value == NULL && PyErr_Occurred()) {
-            return NULL;
+    /* "ClassVar[Unknown]": the dotted name in front says enough */
+    PyObject *head = dotted_head(text);
+    value = head != NULL ? evaluate_text(s, head) : NULL;
+    Py_XDECREF(head);
+    if (value == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (value != NULL) {
+        int what = meaning_of(s, value);
+        if (what > IS_FIELD) {
+            return value;
         }
-        if (value != NULL) {
-            int what = meaning_of(s, value);
-            if (what > IS_FIELD) {
-                return value;
-            }
-            Py_DECREF(value);
-            if (what < 0) {
-                return NULL;
-            }
+        Py_DECREF(value);
+        if (what < 0) {
+            return NULL;
         }
     }
     return Py_NewRef(text);

@@ -80,6 +80,7 @@ typedef struct {
     bool post_init;  /* has __post_init__ */
     bool has_initvars;
     bool methods;    /* defines something callable: no fast getattro */
+    bool stated;     /* some option was given */
     bool decorated;  /* made by @record: subclasses are plain classes */
     bool plain;      /* an undecorated subclass of a decorated record */
     bool own_weaklist; /* the layout holds the weak reference list */
@@ -126,6 +127,7 @@ typedef struct record_thaw {
     X(PyObject *, empty_tuple)                                                \
     X(PyObject *, frozen_setattr)                                             \
     X(PyObject *, frozen_delattr)                                             \
+    X(PyObject *, methods)                                                    \
     X(PyObject *, lazy_doc)                                                   \
     X(PyObject *, str_annotations)                                            \
     X(PyObject *, str_binder)                                                 \

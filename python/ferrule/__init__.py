@@ -6,8 +6,11 @@ The rooms (``ferrule.records`` and those that follow) are imported when first us
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
-from types import ModuleType
+import os.path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "get_include", "pure", "records"]
@@ -17,7 +20,7 @@ _MODULES = frozenset({"pure", "records"})
 
 def get_include() -> str:
     """Folder of the C headers other extensions may include."""
-    return str(Path(__file__).parent / "include")
+    return os.path.join(os.path.dirname(__file__), "include")
 
 
 def __getattr__(name: str) -> ModuleType:

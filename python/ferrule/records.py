@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import CellType
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast, overload
+from types import CellType, FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
 
 from ._records import (
     Field,
@@ -160,7 +160,7 @@ def _metaclass_for(*classes: type) -> type:
     """A record metaclass that is also the metaclass of each of `classes`."""
     metas = {type(cls) for cls in classes}
     for candidate in (RecordMeta, _AbstractRecordMeta, *metas):
-        if issubclass(candidate, RecordMeta) and all(issubclass(candidate, m) for m in metas):
+        if issubclass(candidate, RecordMeta) and metas <= set(candidate.__mro__):
             return candidate
     return type("RecordMeta", (RecordMeta, *(metas - {type, RecordMeta})), {})
 
@@ -193,8 +193,8 @@ def _cell_holds(cell: CellType, value: object) -> bool:
 
 def _with_record(bases: tuple[type, ...], meta: type) -> tuple[type, ...]:
     """The bases, with Record (or AbstractRecord) among them."""
-    bases = tuple(base for base in bases if base is not object)
-    if any(isinstance(base, RecordMeta) for base in bases):
+    bases = tuple([base for base in bases if base is not object])
+    if any([isinstance(base, RecordMeta) for base in bases]):
         return bases
     root = AbstractRecord if issubclass(meta, _AbstractRecordMeta) else Record
     generic = [i for i, base in enumerate(bases) if base.__module__ == "typing"]
@@ -202,19 +202,43 @@ def _with_record(bases: tuple[type, ...], meta: type) -> tuple[type, ...]:
     return (*bases[:at], root, *bases[at:])
 
 
-def _rebuild(cls: type, options: Mapping[str, Any], frame_locals: Mapping[str, Any]) -> type:
+def _class_keywords(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of record() as keywords of a record class statement."""
+    keywords = dict(options)
+    if not keywords.pop("slots"):
+        raise TypeError("record() makes classes with slots; slots=False is not possible")
+    keywords["weakref"] = keywords.pop("weakref_slot") or keywords["weakref"]
+    return keywords
+
+
+def _scope(frame: FrameType, annotations: Mapping[str, Any]) -> dict[str, Any]:
+    """The names around a class statement, when annotations written as text may need them."""
+    if not any([isinstance(annotation, str) for annotation in annotations.values()]):
+        return {}
+    return dict(frame.f_locals)
+
+
+def _rebuild(cls: type, options: Mapping[str, Any], frame: FrameType) -> type:
+    if not isinstance(cls, type):
+        raise TypeError(f"record() decorates a class, got {cls!r}")
     namespace = dict(vars(cls))
     if "__slots__" in namespace:
         if not isinstance(cls, RecordMeta):
             raise TypeError(f"{cls.__name__} already specifies __slots__")
-        now = vars(cls.__dataclass_params__)
-        if any(now[name] != value for name, value in options.items() if value is not None):
+        now = vars(cls.__record_params__)
+        if any([now[name] != value for name, value in options.items() if value is not None]):
             raise TypeError(
                 f"{cls.__name__} is a record already: its base is one; give options as class keywords"
             )
         return cls
     for name in ("__dict__", "__weakref__"):
         namespace.pop(name, None)
+    for name in namespace.get("__annotations__", ()):
+        # as dataclasses: the default is what the class attribute gives, a descriptor's word too
+        if hasattr(type(namespace.get(name)), "__get__"):
+            namespace.pop(name)
+            if hasattr(cls, name):
+                namespace[name] = getattr(cls, name)
     namespace["__qualname__"] = cls.__qualname__
     meta = _metaclass_for(cls)
     made = meta(
@@ -222,7 +246,7 @@ def _rebuild(cls: type, options: Mapping[str, Any], frame_locals: Mapping[str, A
         _with_record(cls.__bases__, meta),
         namespace,
         _decorated=True,
-        _locals=dict(frame_locals),
+        _locals=_scope(frame, namespace.get("__annotations__", {})),
         **options,
     )
     _mend_class_cell(cls, made)
@@ -282,33 +306,30 @@ def record(
     Raises TypeError for ``slots=False`` (a record has no other storage), for a class that has
     ``__slots__`` already, and for what a record class statement refuses.
     """
-    if not slots:
-        raise TypeError("record() makes classes with slots; slots=False is not possible")
-    options = {
-        "init": init,
-        "repr": repr,
-        "eq": eq,
-        "order": order,
-        "unsafe_hash": unsafe_hash,
-        "frozen": frozen,
-        "match_args": match_args,
-        "kw_only": kw_only,
-        "weakref": weakref or weakref_slot,
-        "gc": gc,
-        "sealed": sealed,
-        "packed": packed,
-        "endian": endian,
-    }
+    options = _class_keywords(
+        {
+            "init": init,
+            "repr": repr,
+            "eq": eq,
+            "order": order,
+            "unsafe_hash": unsafe_hash,
+            "frozen": frozen,
+            "match_args": match_args,
+            "kw_only": kw_only,
+            "slots": slots,
+            "weakref_slot": weakref_slot,
+            "weakref": weakref,
+            "gc": gc,
+            "sealed": sealed,
+            "packed": packed,
+            "endian": endian,
+        }
+    )
 
     def decorate(cls: type[T]) -> type[T]:
-        if not isinstance(cls, type):
-            raise TypeError(f"record() decorates a class, got {cls!r}")
-        frame = sys._getframe(1)
-        if frame.f_code is record.__code__:
-            frame = cast("Any", frame.f_back)
-        return _rebuild(cls, options, frame.f_locals)
+        return _rebuild(cls, options, sys._getframe(1))
 
-    return decorate if cls is None else decorate(cls)
+    return decorate if cls is None else _rebuild(cls, options, sys._getframe(1))
 
 
 def make_record(
@@ -327,7 +348,11 @@ def make_record(
     keywords or repeated.
     """
     import keyword  # noqa: PLC0415
+    import types  # noqa: PLC0415
 
+    defaults: dict[str, Any] = record.__kwdefaults__
+    for name in options.keys() - defaults.keys():
+        raise TypeError(f"make_record() got an unexpected keyword argument {name!r}")
     annotations: dict[str, Any] = {}
     body = dict(namespace or {})
     for item in fields:
@@ -349,13 +374,11 @@ def make_record(
     body["__annotations__"] = annotations
     frame = sys._getframe(1)
     body["__module__"] = module or frame.f_globals.get("__name__", "__main__")
-
-    import types  # noqa: PLC0415
-
-    bases = types.resolve_bases(bases)
+    written, bases = bases, types.resolve_bases(bases)
+    if bases is not written:
+        body["__orig_bases__"] = written
     meta = _metaclass_for(*bases)
+    keywords = _class_keywords({**defaults, **options})
+    keywords |= {"metaclass": meta, "_decorated": True, "_locals": _scope(frame, annotations)}
     bases = _with_record(bases, meta)
-    keywords = {"_decorated": True, "_locals": dict(frame.f_locals), **options}
-    return types.new_class(
-        cls_name, bases, {"metaclass": meta, **keywords}, lambda ns: ns.update(body)
-    )
+    return types.new_class(cls_name, bases, keywords, lambda ns: ns.update(body))

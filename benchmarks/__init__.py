@@ -1,0 +1,1 @@
+"""Benchmarks of ferrule: the registry of `ferrule compare`, more rounds, results that are kept."""

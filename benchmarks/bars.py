@@ -1,0 +1,146 @@
+"""Bars: what a stored run must reach. A bar reads its figure out of a run's JSON document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ferrule.cli.measure import Spread, spread
+
+#: One room of a run, as `ferrule compare --json` writes it.
+Run = Mapping[str, Any]
+
+
+class Missing(LookupError):
+    """The run does not hold what the bar is about."""
+
+
+class Figure(Protocol):
+    """Takes one figure from a run."""
+
+    def of(self, run: Run, /) -> Spread:
+        """The figure; `Missing` if the run has none."""
+
+
+def rounds(run: Run, operation: str, implementation: str) -> list[float]:
+    """Nanoseconds of every round of one case."""
+    for item in run["operations"]:
+        if item["name"] == operation and implementation in item["timings"]:
+            found: list[float] = item["timings"][implementation]["rounds"]
+            return found
+    raise Missing(f"{operation} of {implementation}")
+
+
+def _memory(run: Run, implementation: str) -> Mapping[str, Any]:
+    if implementation not in run["memory"]:
+        raise Missing(f"memory of {implementation}")
+    found: Mapping[str, Any] = run["memory"][implementation]
+    return found
+
+
+def _exact(value: float | None, what: str) -> Spread:
+    if value is None:
+        raise Missing(what)
+    return Spread(value, value, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Time of `over` / time of `under` in one operation (or `under` in another of its family)."""
+
+    operation: str
+    over: str
+    under: str
+    below: str = ""
+
+    def of(self, run: Run, /) -> Spread:
+        """Median of the ratios of the rounds."""
+        over = rounds(run, self.operation, self.over)
+        under = rounds(run, self.below or self.operation, self.under)
+        return spread([a / b if b > 0 else math.inf for a, b in zip(over, under, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Time of one operation in a unit of its own."""
+
+    operation: str
+    implementation: str
+    scale: float
+
+    def of(self, run: Run, /) -> Spread:
+        """Median of the rounds."""
+        taken = rounds(run, self.operation, self.implementation)
+        return spread([value * self.scale for value in taken])
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Resident bytes of one instance of a million, with its list slot and values."""
+
+    implementation: str
+
+    def of(self, run: Run, /) -> Spread:
+        """One figure: memory is measured once."""
+        count = _memory(run, self.implementation)["instances"]
+        if count < 1_000_000:
+            raise Missing(f"measured with {count:,} instances only")
+        return _exact(_memory(run, self.implementation)["resident"], "resident memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """What the instances in their list add to `gc.collect()`, over what those of another class add.
+
+    `bare` takes off what a list of as many plain objects adds: walking the list is not the
+    instances' doing and alone is more than a twentieth of what slots objects add.
+    """
+
+    over: str
+    under: str
+    bare: bool = False
+
+    def of(self, run: Run, /) -> Spread:
+        """One figure; less than nothing counts as nothing."""
+        base = "collect_list_ms" if self.bare else "collect_before_ms"
+        added = [
+            max(item["collect_ms"] - item[base], 0.0)
+            for item in (_memory(run, self.over), _memory(run, self.under))
+        ]
+        return _exact(added[0] / added[1] if added[1] else None, "collector time")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Milliseconds of the import after `typing`."""
+
+    implementation: str
+
+    def of(self, run: Run, /) -> Spread:
+        """Median of the processes."""
+        taken = run["startup_ms"].get(self.implementation)
+        if not taken:
+            raise Missing(f"import of {self.implementation}")
+        return spread(taken)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A figure and the most (or with `least` the least) it may be; `other` by Python version."""
+
+    title: str
+    figure: Figure
+    limit: float
+    other: Mapping[str, float] = field(default_factory=dict)
+    least: bool = False
+
+    def limit_on(self, python: str) -> float:
+        """The limit for a Python version such as 3.11."""
+        return self.other.get(python, self.limit)
+
+    def passes(self, value: float, python: str) -> bool:
+        """Whether a figure reaches the bar."""
+        limit = self.limit_on(python)
+        return value >= limit if self.least else value <= limit

@@ -1,0 +1,158 @@
+"""Instruction counts of a few kernels, compared with the committed ones.
+
+    python benchmarks/instructions.py            compare; fails above +3 %
+    python benchmarks/instructions.py --update   write the counts of this Python
+
+A count is what callgrind sees of a loop over a statement, less what it sees of an empty twin: the
+same program with the same set-up and warm-up, and nothing in the loop. Counts are the same run
+after run, but belong to one Python, one compiler and one machine type: they show what a change
+costs, not what users wait for. They are blind to cache misses and branches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+LOOPS = 2_000
+TOLERANCE = 0.03
+ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
+COUNTS = Path(__file__).parent / "results"
+
+
+class Kernel(NamedTuple):
+    """A statement to count, and what it needs."""
+
+    statement: str
+    setup: str
+
+
+READING = """
+from ferrule.records import Record, asdict, f64, i64, replace
+class SensorReading(Record, gc=False):
+    timestamp: i64
+    value: f64
+    unit: str
+a = SensorReading(1_700_000_000, 21.5, "C")
+b = SensorReading(1_700_000_000, 21.5, "C")
+"""
+
+#: One line per kernel; a room adds its own.
+KERNELS = {
+    "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
+    "record create by keyword": Kernel(
+        "SensorReading(timestamp=1_700_000_000, value=21.5, unit='C')", READING
+    ),
+    "record read object": Kernel("a.unit", READING),
+    "record read float": Kernel("a.value", READING),
+    "record write int": Kernel("a.timestamp = 5", READING),
+    "record equal": Kernel("a == b", READING),
+    "record repr": Kernel("repr(a)", READING),
+    "record replace": Kernel("replace(a, value=2.5)", READING),
+    "record asdict": Kernel("asdict(a)", READING),
+}
+
+PROGRAM = """
+import gc, sys
+sys.path[:] = {path!r}
+space = {{}}
+exec({setup!r}, space)
+def function(body):
+    exec("def run(n):\\n    for _ in range(n):\\n        " + body, space)
+    return space["run"]
+function({statement!r})(500)
+gc.collect()
+gc.disable()
+function({body!r})({loops})
+"""
+
+
+def program(kernel: Kernel, body: str) -> list[str]:
+    """Command line of the program that loops over `body`; no `site`, no variables, no surprises."""
+    text = PROGRAM.format(
+        path=[entry for entry in sys.path if entry and entry != str(Path(__file__).parent)],
+        setup=kernel.setup,
+        statement=kernel.statement,
+        body=body,
+        loops=LOOPS,
+    )
+    return [sys.executable, "-S", "-s", "-P", "-c", text]
+
+
+def collected(kernel: Kernel, body: str) -> int:
+    """Instructions of one process: start, set-up, warm-up and a loop over `body`."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "callgrind.out")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+        done = subprocess.run(
+            [*command, *program(kernel, body)], capture_output=True, text=True, env=ENVIRONMENT
+        )
+        if done.returncode:
+            raise SystemExit(f"{kernel.statement}: {done.stderr[-2000:]}")
+        totals = re.search(r"^totals: (\d+)", out.read_text(), re.MULTILINE)
+    assert totals, "callgrind writes a line of totals"
+    return int(totals[1])
+
+
+def count(kernel: Kernel) -> float:
+    """Instructions of one execution of the kernel's statement."""
+    # `pass` and an expression differ in the loop's own code by nothing
+    return (collected(kernel, kernel.statement) - collected(kernel, "pass")) / LOOPS
+
+
+def environment() -> dict[str, str]:
+    """What counts depend on."""
+    compiler = subprocess.run(
+        [os.environ.get("CC", "cc"), "-dumpfullversion"], capture_output=True, text=True
+    )
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "compiler": compiler.stdout.strip(),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--update", action="store_true", help="write the counts")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    if shutil.which("valgrind") is None:
+        raise SystemExit("valgrind is not installed")
+    for kernel in KERNELS.values():  # bytecode files are written now, not while counting
+        subprocess.run(program(kernel, kernel.statement), check=True, env=ENVIRONMENT)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        counts = dict(zip(KERNELS, pool.map(count, KERNELS.values()), strict=True))
+
+    path = COUNTS / f"instructions-{sys.version_info[0]}.{sys.version_info[1]}.json"
+    before = json.loads(path.read_text()) if path.exists() else {"environment": {}, "counts": {}}
+    worse = 0
+    for name, now in counts.items():
+        old = before["counts"].get(name)
+        change = "" if old is None else f"{now / old - 1:+8.1%}"
+        bad = old is None or now > old * (1 + TOLERANCE)
+        worse += bad
+        print(f"{name:32}{now:10.1f}{change:>9}{'  <--' if bad else ''}")
+    here = environment()
+    if options.update:
+        rounded = {name: round(now, 1) for name, now in counts.items()}
+        path.write_text(json.dumps({"environment": here, "counts": rounded}, indent=2) + "\n")
+        return 0
+    if here != before["environment"]:
+        print(f"committed counts: {before['environment']}; here: {here}")
+    print(f"{len(counts) - worse} passed, {worse} failed")
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

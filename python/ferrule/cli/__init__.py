@@ -1,0 +1,1 @@
+"""The `ferrule` console program. Its parts are imported when a command needs them."""

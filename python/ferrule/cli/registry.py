@@ -1,0 +1,332 @@
+"""Operations x implementations: what `ferrule compare` and `benchmarks` measure.
+
+A room lists its implementations (Python source that defines the same names in each) and its
+operations (a statement over these names). From both, `build` makes a `Case`: the untimed setup
+done, the statement compiled into a loop of its own, so that neither a function call nor another
+case's inline caches are in the measurement, and an empty twin of the loop to subtract.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import itertools
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from time import process_time_ns
+from typing import Any, Literal, Protocol
+
+from ferrule.cli.load import Reading
+
+#: Every loaded source is a module under a new name: pickle wants the classes it was given.
+_serial = itertools.count(1)
+
+Kind = Literal["native", "pure", "article", "peer"]
+Namespace = dict[str, Any]
+
+#: Rooms by name, and the module that holds `ROOM`.
+ROOMS: dict[str, str] = {"records": "ferrule.cli.rooms.records"}
+
+#: Readings one timed loop runs over: few enough to stay in the cache, so that the operation is
+#: measured and not the memory behind it.
+TIMED = 256
+#: Readings on which the result of an operation is compared (construction: all of them).
+CHECKED = 20_000
+#: Objects in the operations on lists.
+BULK = 100_000
+
+
+class Mismatch(Exception):
+    """Two implementations give different results for one operation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One way to do the job.
+
+    `imports`, `definition` and `variants` are source; run in this order they define the names that
+    the room's operations use. `definition` alone is what "class definition" times.
+    """
+
+    name: str
+    kind: Kind
+    imports: str
+    definition: str
+    variants: str = ""
+    needs: str = ""
+
+    def missing(self) -> str:
+        """Why it cannot be measured here, or an empty string."""
+        if self.needs and importlib.util.find_spec(self.needs) is None:
+            return f"{self.needs} is not installed"
+        return ""
+
+    def version(self) -> str:
+        """Version of the library behind it, if there is one."""
+        if not self.needs:
+            return ""
+        try:
+            return metadata.version(self.needs)
+        except metadata.PackageNotFoundError:
+            return ""
+
+    def load(self) -> Namespace:
+        """Run the source in a module of its own, which pickle can find again."""
+        name = f"ferrule_compare_{next(_serial)}"
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        for part in (self.imports, self.definition, self.variants):
+            exec(source(part, f"<{self.name}>"), module.__dict__)
+        return dict(module.__dict__)
+
+
+#: Extends a namespace by the objects a statement needs: (namespace, readings).
+Setup = Callable[[Namespace, Sequence[Reading]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing done with each implementation.
+
+    `statement` runs `repeat` times in the body of `loop`. `outcome` is what must be equal in all
+    implementations: an expression over the loop's names and `result`, the value of the statement.
+    `instead` and `outcome_instead` hold other texts for single implementations; a statement None
+    means that the implementation cannot do this. Operations of one `family` are measured next to
+    each other. `bulk` ones work on `BULK` objects, one operation at a time, with the collector on.
+    """
+
+    name: str
+    area: str
+    title: str
+    statement: str
+    loop: str
+    outcome: str
+    setup: Setup
+    repeat: int = 4
+    instead: Mapping[str, str | None] = field(default_factory=dict)
+    outcome_instead: Mapping[str, str] = field(default_factory=dict)
+    family: str = ""
+    whole: bool = False
+    bulk: bool = False
+
+    def code(self, implementation: Implementation) -> str | None:
+        """The statement for this implementation, or None."""
+        return self.instead.get(implementation.name, self.statement)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room's part of the registry.
+
+    `startup` are the imports to time, by implementation. `instance` names the operations that
+    create an object, in order of preference: the memory of a million is measured with the first
+    that the implementation has.
+    """
+
+    name: str
+    title: str
+    implementations: tuple[Implementation, ...]
+    operations: tuple[Operation, ...]
+    startup: Mapping[str, str]
+    instance: tuple[str, ...]
+    #: Name of the implementation to which native is compared on the terminal.
+    baseline: str = "pure"
+
+    def implementation(self, name: str) -> Implementation:
+        """The implementation of this name."""
+        return next(item for item in self.implementations if item.name == name)
+
+    def operation(self, name: str) -> Operation:
+        """The operation of this name."""
+        return next(item for item in self.operations if item.name == name)
+
+    def available(self, peers: bool) -> Iterator[tuple[Implementation, str]]:
+        """Implementations to measure, each with the reason why it cannot be, if any."""
+        for item in self.implementations:
+            if peers or item.kind != "peer":
+                yield item, item.missing()
+
+
+class Timed(Protocol):
+    """A compiled loop: CPU nanoseconds of `n` passes."""
+
+    def __call__(self, n: int, clock: Callable[[], int], /) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An operation on an implementation, ready to run."""
+
+    operation: Operation
+    implementation: Implementation
+    timed: Timed
+    empty: Timed
+    #: Executions of the statement in one pass.
+    executions: int
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Names of operation and implementation."""
+        return self.operation.name, self.implementation.name
+
+    def run(self, n: int, clock: Callable[[], int] = process_time_ns) -> int:
+        """Time of `n` passes."""
+        return self.timed(n, clock)
+
+    def run_empty(self, n: int, clock: Callable[[], int] = process_time_ns) -> int:
+        """Time of `n` passes of the loop without the statement."""
+        return self.empty(n, clock)
+
+
+def source(text: str, name: str) -> types.CodeType:
+    """Compiled text without the future statements of this module: annotations are objects."""
+    return compile(text, name, "exec", dont_inherit=True)
+
+
+def room(name: str) -> Room:
+    """The room of this name (its module is imported now)."""
+    found: Room = importlib.import_module(ROOMS[name]).ROOM
+    return found
+
+
+def spread(rows: Sequence[Reading], count: int) -> list[Reading]:
+    """At most `count` readings, evenly spread over the series."""
+    if len(rows) <= count:
+        return list(rows)
+    return [rows[i * len(rows) // count] for i in range(count)]
+
+
+def extend(rows: Sequence[Reading], count: int) -> Iterator[Reading]:
+    """`count` readings: the series again and again, each time later by its length.
+
+    Timestamps and values are new objects every time, as a program that reads them would have.
+    """
+    times = [row[0] for row in rows]
+    step = min(
+        max(times) - min(times) + 1, ((1 << 63) - 1 - max(times)) // (count // len(rows) + 1)
+    )
+    for i in range(count):
+        lap, at = divmod(i, len(rows))
+        when, value, unit = rows[at]
+        yield when + lap * step, value * 1.0, unit
+
+
+def compile_loop(
+    loop: str, statement: str, repeat: int, namespace: Mapping[str, Any], label: str
+) -> Timed:
+    """The statement in its loop as a function of its own; names it uses become its locals."""
+    body = "; ".join([statement] * repeat)
+    inner = f"        {loop}:\n            {body}" if loop else f"        {body}"
+    tree = ast.parse(f"{loop or 'while 0'}:\n    {statement}")
+    loads = {
+        node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    names = sorted(name for name in loads if name in namespace)
+    text = (
+        f"def timed({', '.join(['n', 'clock', *names])}):\n"
+        "    passes = range(n)\n"
+        "    start = clock()\n"
+        "    for _ in passes:\n"
+        f"{inner}\n"
+        "    return clock() - start\n"
+    )
+    scope: Namespace = {}
+    exec(source(text, f"<{label}>"), scope)
+    function = scope["timed"]
+    bound = [namespace[name] for name in names]
+
+    def run(n: int, clock: Callable[[], int], /) -> int:
+        taken: int = function(n, clock, *bound)
+        return taken
+
+    return run
+
+
+def _prepared(
+    operation: Operation, implementation: Implementation, rows: Sequence[Reading]
+) -> Namespace:
+    namespace = implementation.load()
+    scope = dict(namespace)
+    namespace["definition"] = source(implementation.definition, "<definition>")
+    namespace["scope"] = scope
+    operation.setup(namespace, rows)
+    return namespace
+
+
+def build(
+    operation: Operation, implementation: Implementation, rows: Sequence[Reading]
+) -> Case | None:
+    """The case of an operation on an implementation, or None where it does not apply."""
+    code = operation.code(implementation)
+    if code is None:
+        return None
+    chosen = rows if operation.bulk else spread(rows, TIMED)
+    namespace = _prepared(operation, implementation, chosen)
+    label = f"{operation.name}, {implementation.name}"
+    over = len(chosen) if operation.loop else 1
+    return Case(
+        operation,
+        implementation,
+        compile_loop(operation.loop, code, operation.repeat, namespace, label),
+        compile_loop(operation.loop, "pass", 1, namespace, label + ", empty"),
+        over * operation.repeat,
+    )
+
+
+def outcome(
+    operation: Operation, implementation: Implementation, rows: Sequence[Reading]
+) -> list[Any] | Exception:
+    """Outcomes of the statement over the readings, or the exception it raised."""
+    code = operation.code(implementation)
+    if code is None:
+        raise ValueError(f"{implementation.name} has no {operation.name}")
+    expression = isinstance(ast.parse(code).body[0], ast.Expr)
+    wanted = operation.outcome_instead.get(implementation.name, operation.outcome)
+    text = (
+        f"outcomes = []\n{operation.loop or 'for _ in (0,)'}:\n"
+        f"    {'result = ' if expression else ''}{code}\n    outcomes.append({wanted})\n"
+    )
+    try:
+        namespace = _prepared(operation, implementation, rows)
+        exec(source(text, f"<{operation.name}>"), namespace)
+    except Exception as error:
+        return error
+    found: list[Any] = namespace["outcomes"]
+    return found
+
+
+def check(
+    operation: Operation, implementations: Sequence[Implementation], rows: Sequence[Reading]
+) -> None:
+    """Compare the outcomes of all implementations; raise `Mismatch` showing two that differ."""
+    chosen = rows if operation.whole else spread(rows, CHECKED)
+    able = [item for item in implementations if operation.code(item) is not None]
+    if not able:
+        return
+    first = able[0]
+    expected = outcome(operation, first, chosen)
+    for item in able:
+        got = expected if item is first else outcome(operation, item, chosen)
+        if isinstance(got, Exception):
+            raise Mismatch(f"{item.name} raised {type(got).__name__}: {got}")
+        if got != expected:
+            raise Mismatch(_difference(first, expected, item, got))
+
+
+def _difference(first: Implementation, wanted: Any, second: Implementation, got: list[Any]) -> str:
+    at = next((i for i, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b), -1)
+    one, other = wanted[at], got[at]
+    if isinstance(one, list) and isinstance(other, list):
+        return _difference(first, one, second, other)
+    return f"reading {at + 1}: {first.name} gives {_cut(one)}, {second.name} gives {_cut(other)}"
+
+
+def _cut(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,309 @@
+"""`ferrule compare`: the command line, the comparison of results, the timed loops."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ferrule.cli import main as command
+from ferrule.cli import measure, registry
+from ferrule.cli.load import sample
+from ferrule.cli.registry import Implementation, Mismatch, Operation
+from ferrule.cli.rooms import records
+
+ROWS = sample(60).rows
+
+
+def operation(statement: str, loop: str, outcome: str = "result", **more: Any) -> Operation:
+    def setup(namespace: dict[str, Any], rows: Any) -> None:
+        namespace["rows"] = rows
+
+    return Operation("test", "records", "test", statement, loop, outcome, setup, **more)
+
+
+def implementation(name: str, source: str) -> Implementation:
+    return Implementation(name, "peer", "", source)
+
+
+# ------------------------------------------------------------------------------------- the registry
+
+
+@pytest.mark.parametrize("item", records.OPERATIONS, ids=lambda item: item.name)
+def test_all_implementations_agree(item: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "BULK", 200)
+    able = [one for one in records.ROOM.implementations if not one.missing()]
+    registry.check(item, able, ROWS)
+
+
+@pytest.mark.parametrize("item", records.OPERATIONS, ids=lambda item: item.name)
+def test_every_case_runs(item: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "BULK", 200)
+    for one in records.ROOM.implementations:
+        if one.missing() or (case := registry.build(item, one, ROWS)) is None:
+            continue
+        assert case.run(2) > 0
+        assert case.run_empty(2) >= 0
+        assert case.executions == item.repeat * (len(ROWS) if item.loop else 1)
+
+
+def test_names_are_unique_and_point_at_something() -> None:
+    names = [item.name for item in records.OPERATIONS]
+    assert len(set(names)) == len(names)
+    known = {item.name for item in records.ROOM.implementations}
+    for item in records.OPERATIONS:
+        assert set(item.instead) | set(item.outcome_instead) <= known
+    assert set(records.ROOM.startup) <= known
+    assert set(records.ROOM.instance) <= set(names)
+    assert records.ROOM.baseline in known
+
+
+def test_a_difference_shows_both_values() -> None:
+    one, two = (implementation(n, f"def f(t): return t + {k}") for n, k in (("one", 0), ("two", 1)))
+    with pytest.raises(Mismatch, match=r"reading 1: one gives -371174400, two gives -371174399"):
+        registry.check(operation("f(t)", "for t, v, u in rows"), [one, two], ROWS)
+
+
+def test_an_exception_is_a_difference() -> None:
+    bad = implementation("bad", "def f(t): raise ValueError('no')")
+    with pytest.raises(Mismatch, match="bad raised ValueError: no"):
+        registry.check(operation("f(t)", "for t, v, u in rows"), [bad], ROWS)
+
+
+def test_lists_are_compared_item_by_item() -> None:
+    one, two = (
+        implementation(n, f"def f(r): return [0, {k}]") for n, k in (("one", 0), ("two", 1))
+    )
+    with pytest.raises(Mismatch, match=r"reading 2: one gives 0, two gives 1"):
+        registry.check(operation("f(rows)", ""), [one, two], ROWS)
+
+
+def test_results_are_compared_on_all_readings_where_whole() -> None:
+    long = sample().rows * 10
+    assert len(long) > registry.CHECKED
+    one = implementation("one", "def f(t, v): return (t, v)")
+    item = operation("f(t, v)", "for t, v, u in rows", whole=True)
+    found = registry.outcome(item, one, long)
+    assert isinstance(found, list) and len(found) == len(long)
+    registry.check(item, [one], long)
+
+
+def test_the_statement_runs_as_often_as_it_says() -> None:
+    calls = implementation("calls", "count = []\ndef f(t): count.append(t)")
+    case = registry.build(operation("f(t)", "for t, v, u in rows", repeat=3), calls, ROWS)
+    assert case is not None
+    case.run(2)
+    case.run_empty(5)
+    module = sys.modules[f"ferrule_compare_{next(registry._serial) - 1}"]
+    assert len(module.__dict__["count"]) == 2 * 3 * len(ROWS) == 2 * case.executions
+
+
+def test_annotations_are_objects_not_text() -> None:
+    """A future statement of the registry must not reach the measured classes."""
+    loaded = records.NATIVE.load()
+    assert loaded["SensorReading"].__annotations__["timestamp"] is loaded["i64"]
+
+
+def test_spread_and_extend() -> None:
+    assert registry.spread(ROWS, 100) == ROWS
+    assert registry.spread(range(10), 5) == [0, 2, 4, 6, 8]  # type: ignore[arg-type]
+    longer = list(registry.extend(ROWS, 200))
+    assert longer[: len(ROWS)] == ROWS
+    assert len({row[0] for row in longer}) == 200
+    assert [row[0] for row in longer] == sorted(row[0] for row in longer)
+    assert len({id(row[1]) for row in longer}) == 200
+    edge = list(registry.extend([((1 << 63) - 2, 1.0, ""), (-(1 << 63), 1.0, "")], 9))
+    assert all(-(1 << 63) <= row[0] < 1 << 63 for row in edge)
+
+
+# ---------------------------------------------------------------------------------------- measuring
+
+
+def test_time_is_that_of_the_statement() -> None:
+    slow = implementation("slow", "def f(t):\n    for _ in range(200): pass")
+    fast = implementation("fast", "def f(t): pass")
+    item = operation("f(t)", "for t, v, u in rows")
+    cases = [case for one in (slow, fast) if (case := registry.build(item, one, ROWS))]
+    timings = measure.interleave(cases, 5, round_ns=200_000)
+    taken = {name: timing for (_, name), timing in timings.items()}
+    assert all(len(timing.rounds) == 5 for timing in taken.values())
+    assert measure.ratio(taken["slow"], taken["fast"]).median > 5
+
+
+def test_calibration_is_not_fooled_by_one_slow_run() -> None:
+    item = operation("t", "for t, v, u in rows")
+    case = registry.build(item, implementation("none", ""), ROWS)
+    assert case is not None
+    waits = iter([50_000_000])
+
+    def timed(n: int, clock: Callable[[], int], /) -> int:
+        return next(waits, 1000 * n)
+
+    assert measure.calibrate(replace(case, timed=timed), 2_000_000) == 2000
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    gc = measure.gc
+    item = operation("t", "for t, v, u in rows")
+    case = registry.build(item, implementation("none", ""), ROWS)
+    assert case is not None
+    for switch in (gc.disable, gc.enable):
+        switch()
+        before = gc.isenabled()
+        measure.interleave([case], 2, round_ns=1000)
+        assert gc.isenabled() is before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_of_slots() -> None:
+    """The article's class: 40 bytes and the collector's 16, boxes of 24 and 32, a list slot."""
+    found = measure.memory(records.ROOM, records.SLOTS, ROWS, 50_000)
+    assert found.getsizeof == 56
+    assert found.resident is not None and 110 < found.resident < 150
+    assert 100 < found.traced < 140
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_memory_of_records() -> None:
+    """No boxes: a header of 16 bytes, three fields, a list slot."""
+    found = measure.memory(records.ROOM, records.NATIVE, ROWS, 50_000)
+    assert found.resident is not None and found.resident < 70
+    assert found.traced < 60
+
+
+def test_a_broken_child_is_an_error() -> None:
+    with pytest.raises(OSError, match="a child process failed"):
+        measure.startup({"none": "import no_such_module_anywhere"}, 1)
+
+
+# ----------------------------------------------------------------------------------------- command
+
+
+def test_unknown_room(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command.main(["compare", "record"])
+    assert caught.value.code == 2
+    assert "unknown room 'record'; the rooms are: records" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["rich", "matplotlib"])
+def test_missing_extra(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if module == "matplotlib":
+        pytest.importorskip("rich")
+    monkeypatch.setitem(sys.modules, module, None)
+    page = tmp_path / "page.html"
+    assert command.main(["compare", "--html", str(page)]) == 2
+    text = capsys.readouterr().err
+    assert text == f'ferrule: {module} is not installed: pip install "ferrule[compare]"\n'
+    assert not page.exists()
+
+
+def test_bad_input_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich")
+    path = tmp_path / "bad.csv"
+    path.write_text("time,value\n1,2\nx,3\n")
+    assert command.main(["compare", "--input", str(path)]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith(f"ferrule: {path}, line 3: time: wanted Unix seconds")
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--limit"])
+def test_numbers_must_be_positive(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("0", "-1", "many"):
+        with pytest.raises(SystemExit) as caught:
+            command.main(["compare", f"{option}={text}"])
+        assert caught.value.code == 2
+        assert f"wanted a whole number above 0, got {text!r}" in capsys.readouterr().err
+
+
+def test_help_needs_no_extra() -> None:
+    code = "import sys; sys.modules['rich'] = None; from ferrule.cli.main import main; main(['-h'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "compare" in done.stdout
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything the command does, on small numbers."""
+    compare = pytest.importorskip("ferrule.cli.compare", reason="needs rich")
+    monkeypatch.setattr(records, "BULK", 200)
+    monkeypatch.setattr(compare, "QUICK_INSTANCES", 2000)
+    monkeypatch.setattr(compare, "QUICK_STARTUP_ROUNDS", 1)
+    monkeypatch.setattr(measure, "QUICK_ROUND_NS", 20_000)
+    monkeypatch.setattr(measure, "CALIBRATED_NS", 10_000)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "own.jsonl"
+    lines = [json.dumps({"time": t, "value": v, "unit": u}) for t, v, u in ROWS]
+    path.write_text("\n".join(lines))
+    out = tmp_path / "run.json"
+    given = ["compare", "records", "--quick", "--rounds=2", f"--input={path}", f"--json={out}"]
+    start = time.time()
+    assert command.main(given) == 0
+    text = capsys.readouterr().out
+    assert f"60 readings: {path}" in text
+    assert "keys: timestamp from 'time', value from 'value', unit from 'unit'" in text
+    assert "class definition" in text and f"wrote {out}" in text
+    run = json.loads(out.read_text())
+    assert out.stat().st_mtime >= start - 1
+    assert run["input"]["readings"] == 60
+    for row in run["rooms"][0]["operations"]:
+        assert row["equal"], row["mismatch"]
+        assert {"pure", "ferrule"} <= set(row["timings"])
+    assert set(run["rooms"][0]["memory"]) == {"pure", "slots", "ferrule"}
+
+
+@pytest.mark.usefixtures("small")
+def test_a_difference_ends_its_row_and_the_status_is_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = replace(
+        records.SLOTS, definition=records.SLOTS.definition.replace("= value", "= value + 1")
+    )
+    room = replace(
+        records.ROOM,
+        implementations=(records.PURE, wrong, records.NATIVE),
+        operations=records.OPERATIONS[:4],
+    )
+    monkeypatch.setattr(records, "ROOM", room)
+    assert command.main(["compare", "--quick", "--rounds=2"]) == 1
+    text = capsys.readouterr().out
+    wanted = "reading 1: pure gives (-371174400, 316.1, 'ppm'), slots gives (-371174400, 317.1,"
+    assert "results differ create, positional: " in text and wanted in text
+    assert "read, object field" in text
+
+
+@pytest.mark.usefixtures("small")
+def test_a_native_part_that_is_not_there_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ferrule.records", None)
+    assert command.main(["compare", "--quick"]) == 2
+    text = capsys.readouterr().err
+    assert text.startswith("ferrule: cannot import ferrule.records: ") and text.count("\n") == 1
+
+
+def test_an_unwritable_file_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare = pytest.importorskip("ferrule.cli.compare", reason="needs rich")
+
+    def fail(*given: object, **more: object) -> int:
+        (tmp_path / "no" / "run.json").write_text("")
+        return 0
+
+    monkeypatch.setattr(compare, "run", fail)
+    assert command.main(["compare"]) == 2
+    assert "run.json: No such file or directory" in capsys.readouterr().err

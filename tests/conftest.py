@@ -1,0 +1,164 @@
+"""Fixtures and options every test folder shares.
+
+A test in tests/<area>/ that takes `impl` runs once with `ferrule.<area>` and once with its twin
+`ferrule.pure.<area>`; `--impl` narrows that. `--refleak N` repeats every passing test N times and
+wants references exactly unchanged and blocks not growing; only a debug build of Python counts
+references.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import inspect
+import sys
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+import hypothesis
+import pytest
+from _pytest.runner import runtestprotocol
+
+import lifetime
+
+TESTS = Path(__file__).parent
+
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("deep", deadline=None, max_examples=5_000)
+hypothesis.settings.load_profile("ci")
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One of the two ways a room is implemented."""
+
+    name: str
+    package: str
+
+    @property
+    def native(self) -> bool:
+        return self.name == "native"
+
+    def load(self, area: str) -> ModuleType:
+        """The area's module. A missing native module is an error, never a reason to skip."""
+        return importlib.import_module(f"{self.package}.{area}")
+
+
+IMPLEMENTATIONS = (
+    Implementation("native", "ferrule"),
+    Implementation("pure", "ferrule.pure"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--impl",
+        choices=["all", *(impl.name for impl in IMPLEMENTATIONS)],
+        default="all",
+        help="which implementation the `impl` fixture gives (default: all)",
+    )
+    parser.addoption(
+        "--refleak",
+        type=int,
+        default=0,
+        metavar="N",
+        help="repeat every test N times; references must not change, blocks not grow",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "implementation" in metafunc.fixturenames:
+        wanted = metafunc.config.getoption("--impl")
+        chosen = [impl for impl in IMPLEMENTATIONS if wanted in ("all", impl.name)]
+        metafunc.parametrize("implementation", chosen, ids=lambda impl: impl.name)
+
+
+@pytest.fixture
+def impl(implementation: Implementation, request: pytest.FixtureRequest) -> ModuleType:
+    """The module under test: of the area that the test's folder is named after."""
+    return implementation.load(request.path.relative_to(TESTS).parts[0])
+
+
+# ---- --refleak
+
+FINALIZERS = pytest.StashKey[list[list[Any]]]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if session.config.getoption("--refleak"):
+        session.config.stash[FINALIZERS] = [
+            thing._finalizers for thing in gc.get_objects() if isinstance(thing, pytest.FixtureDef)
+        ]
+
+
+def _run(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> Any:
+    """Setup, call and teardown without reporting; the reports."""
+    return runtestprotocol(item, log=False, nextitem=cast(Any, nextitem))
+
+
+def _growth(item: pytest.Item, rounds: int) -> tuple[list[int], list[int]]:
+    """References and blocks that each of the later half of the rounds adds."""
+    # Every fixture of wider scope remembers each finished user of it: forget those of a round.
+    remembered = item.config.stash[FINALIZERS]
+    lengths = [len(finalizers) for finalizers in remembered]
+    # arrays: the ints of a list would themselves be counted
+    references = array("q", bytes(8 * rounds))
+    blocks = array("q", bytes(8 * rounds))
+    for i in range(rounds):
+        _run(item, item.parent)  # tears down no more than the test
+        for j in range(len(lengths)):
+            del remembered[j][lengths[j] :]
+        item._report_sections.clear()
+        gc.collect()
+        gc.collect()
+        references[i], blocks[i] = lifetime.total_references(), sys.getallocatedblocks()
+    later = range(max(1, rounds // 2), rounds)
+    return (
+        [references[i] - references[i - 1] for i in later],
+        [blocks[i] - blocks[i - 1] for i in later],
+    )
+
+
+def _leak(item: pytest.Item, rounds: int) -> str:
+    """What a repetition of the test leaves behind, or ""."""
+    gc.collect()
+    gc.freeze()  # the collections of each round look at what is new
+    # A cache somewhere may fill up late: whoever leaks, leaks three times over.
+    for _ in range(3):
+        references, blocks = _growth(item, rounds)
+        if not any(references) and min(blocks) <= 0:  # files and pipes make blocks waver
+            return ""
+    return f"leak per round: references {references}, blocks {blocks}"
+
+
+def _repeatable(item: pytest.Item) -> bool:
+    """hypothesis, asyncio and type checkers keep books of their own, which grow."""
+    return isinstance(item, pytest.Function) and not (
+        getattr(item.obj, "is_hypothesis_test", False)
+        or inspect.iscoroutinefunction(item.obj)
+        or item.get_closest_marker("slow")
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    rounds = item.config.getoption("--refleak")
+    if not rounds or not _repeatable(item):
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    leak = ""
+    good = all(report.passed for report in _run(item, item.parent))
+    with lifetime.repetition() if good else contextlib.nullcontext():
+        if good:
+            leak = _leak(item, rounds)
+        reports = _run(item, nextitem)
+    for report in reports:
+        if leak and report.when == "call":
+            report.outcome, report.longrepr = "failed", leak
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
