@@ -23,7 +23,7 @@ AREAS = {
     "records": ("common", "records"),
 }
 
-BASE = ("-std=c11", "-fvisibility=hidden", "-fno-semantic-interposition")
+BASE = ("-std=c11", "-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 #: Variant -> (compiler flags, linker flags). Free lists hide use after free from ASan; without the
 #: two flags on overflow it would take CPython's own -fwrapv and let signed overflow pass.

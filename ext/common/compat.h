@@ -189,6 +189,21 @@ fe_dead_link_take(PyObject *dead)
     return next;
 }
 
+/* An object from a free list, alive again: what PyObject_Init does, without
+ * the call (5 of 26 ns of a construction). Its type word is still in place.
+ */
+static inline PyObject *
+fe_revive(PyObject *dead, PyTypeObject *type)
+{
+#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) || defined(FE_NO_FREELIST)
+    return PyObject_Init(dead, type);
+#else
+    dead->ob_refcnt = 1;
+    Py_INCREF(type);
+    return dead;
+#endif
+}
+
 /* Digits of an int below 2**60, read in place. PyLong_AsLongLong costs a call
  * and a loop for every int that is not one digit. Layout read for
  * 3.11 (ob_size) and 3.12-3.14 (lv_tag); any other takes the public way.

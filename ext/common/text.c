@@ -124,6 +124,31 @@ fe_text_repr(fe_text *text, PyObject *obj)
     return result;
 }
 
+static bool
+is_plain(const unsigned char *data, Py_ssize_t size)
+{
+    for (Py_ssize_t i = 0; i < size; i++) {
+        unsigned char c = data[i];
+        if (c < 32 || c == 127 || c == '\'' || c == '\\') {
+            return false;
+        }
+    }
+    return true;
+}
+
+int
+fe_text_quoted(fe_text *text, PyObject *str)
+{
+    if (!PyUnicode_IS_ASCII(str)
+        || !is_plain(PyUnicode_DATA(str), PyUnicode_GET_LENGTH(str))) {
+        return fe_text_repr(text, str);
+    }
+    return fe_text_write(text, "'", 1) < 0 || fe_text_str(text, str) < 0
+                   || fe_text_write(text, "'", 1) < 0
+               ? -1
+               : 0;
+}
+
 PyObject *
 fe_text_finish(const fe_text *text)
 {

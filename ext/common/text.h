@@ -28,6 +28,8 @@ int fe_text_f64(fe_text *text, double value);
 /* lone surrogates travel as `surrogatepass` */
 int fe_text_str(fe_text *text, PyObject *str);
 int fe_text_repr(fe_text *text, PyObject *obj);
+/* repr(str), without the object when nothing needs escaping */
+int fe_text_quoted(fe_text *text, PyObject *str);
 
 /* new: the text as str */
 PyObject *fe_text_finish(const fe_text *text);

@@ -29,7 +29,7 @@ records_alloc(record_class *cls)
     if (FE_LIKELY(self != NULL)) {
         cls->free_list = fe_dead_link_take(self);
         cls->free_count--;
-        return PyObject_Init(self, type);
+        return fe_revive(self, type);
     }
 #endif
     if (cls->mixed) {
@@ -168,10 +168,39 @@ dealloc_deep(PyObject *self, records_state *state)
     }
 }
 
+/* May releasing the value free another record, and so on without end? */
+static inline bool
+may_go_deep(PyObject *value)
+{
+    return value != NULL && Py_REFCNT(value) == 1
+           && !PyUnicode_CheckExact(value) && !PyLong_CheckExact(value)
+           && !PyFloat_CheckExact(value) && !PyBytes_CheckExact(value);
+}
+
+/* Nothing to finalise, untrack or clear, and no chain below: just go. */
+static inline bool
+dealloc_quick(PyObject *self, record_class *cls)
+{
+    const record_plan *plan = cls->plan;
+    for (Py_ssize_t i = 0; i < plan->object_count; i++) {
+        if (may_go_deep(*(PyObject **)((char *)self + plan->objects[i]))) {
+            return false;
+        }
+    }
+    for (Py_ssize_t i = 0; i < plan->object_count; i++) {
+        Py_XDECREF(*(PyObject **)((char *)self + plan->objects[i]));
+    }
+    release(self, cls);
+    return true;
+}
+
 void
 records_dealloc(PyObject *self)
 {
     record_class *cls = RECORD_CLASS(Py_TYPE(self));
+    if (FE_LIKELY(cls->quick) && dealloc_quick(self, cls)) {
+        return;
+    }
     if (cls->plan->object_count > 0) {
         dealloc_deep(self, cls->state);
     }
@@ -282,20 +311,10 @@ own_pair(PyObject *self, PyObject *other, const record_field *field,
 }
 
 /* 1 equal, 0 not, -1 error */
-static int
-equal_field(PyObject *self, PyObject *other, const record_field *field)
+static FE_NOINLINE int
+equal_objects(PyObject *self, PyObject *other, const record_field *field)
 {
-    if (field->kind != FE_OBJECT) {
-        int equal;
-        records_compare_unboxed(field, FE_FIELD_AT(self, field),
-                                FE_FIELD_AT(other, field), Py_LT, &equal);
-        return equal;
-    }
-    PyObject *a = FE_FIELD_OBJECT(self, field);
-    if (a != NULL && a == FE_FIELD_OBJECT(other, field)) {
-        return 1;
-    }
-    PyObject *b;
+    PyObject *a, *b;
     if (own_pair(self, other, field, &a, &b) < 0) {
         return -1;
     }
@@ -305,16 +324,44 @@ equal_field(PyObject *self, PyObject *other, const record_field *field)
     return equal;
 }
 
+FE_INLINE int
+equal_field(PyObject *self, PyObject *other, const record_field *field)
+{
+    const char *x = FE_FIELD_AT(self, field), *y = FE_FIELD_AT(other, field);
+    int equal;
+    switch ((fe_kind)field->kind) {
+    case FE_OBJECT: {
+        PyObject *a = FE_READ(PyObject *, x);
+        return a != NULL && a == FE_READ(PyObject *, y)
+                   ? 1
+                   : equal_objects(self, other, field);
+    }
+    case FE_I64:
+    case FE_U64:
+        return FE_READ(int64_t, x) == FE_READ(int64_t, y);
+    case FE_F64:
+        return FE_READ(double, x) == FE_READ(double, y);
+    default:
+        records_compare_unboxed(field, x, y, Py_LT, &equal);
+        return equal;
+    }
+}
+
 /* new: the verdict of the first field that differs */
 static PyObject *
 order_field(PyObject *self, PyObject *other, const record_field *field,
             int op)
 {
+    const char *x = FE_FIELD_AT(self, field), *y = FE_FIELD_AT(other, field);
+    int equal;
+    if (field->kind == FE_I64 && op == Py_LT) { /* what sorting asks */
+        return Py_NewRef(FE_READ(int64_t, x) < FE_READ(int64_t, y)
+                             ? Py_True
+                             : Py_False);
+    }
     if (field->kind != FE_OBJECT) {
-        int equal;
         return PyBool_FromLong(
-            records_compare_unboxed(field, FE_FIELD_AT(self, field),
-                                    FE_FIELD_AT(other, field), op, &equal));
+            records_compare_unboxed(field, x, y, op, &equal));
     }
     PyObject *a, *b;
     if (own_pair(self, other, field, &a, &b) < 0) {
@@ -324,6 +371,51 @@ order_field(PyObject *self, PyObject *other, const record_field *field,
     Py_DECREF(a);
     Py_DECREF(b);
     return result;
+}
+
+static inline PyObject *
+verdict(bool yes)
+{
+    return Py_NewRef(yes ? Py_True : Py_False);
+}
+
+static PyObject *
+compare_equal(PyObject *self, PyObject *other, const record_plan *plan,
+              bool wanted)
+{
+    if (self == other) {
+        return verdict(wanted);
+    }
+    const record_field *field = plan->fields;
+    const record_field *stop = field + plan->eq_fields;
+    for (; field < stop; field++) {
+        if (!(field->flags & FE_FIELD_COMPARE)) {
+            continue;
+        }
+        int equal = equal_field(self, other, field);
+        if (equal != 1) {
+            return equal < 0 ? NULL : verdict(!wanted);
+        }
+    }
+    return verdict(wanted);
+}
+
+static PyObject *
+compare_order(PyObject *self, PyObject *other, const record_plan *plan,
+              int op)
+{
+    const record_field *field = plan->fields;
+    const record_field *stop = field + plan->order_fields;
+    for (; field < stop; field++) {
+        if (!(field->flags & FE_FIELD_COMPARE)) {
+            continue;
+        }
+        int equal = equal_field(self, other, field);
+        if (equal != 1) {
+            return equal < 0 ? NULL : order_field(self, other, field, op);
+        }
+    }
+    return verdict(op == Py_LE || op == Py_GE);
 }
 
 /* Like tuples of the compared fields, between instances of one class. */
@@ -336,24 +428,8 @@ records_richcompare(PyObject *self, PyObject *other, int op)
     if (Py_TYPE(self) != Py_TYPE(other) || count < 0) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    if (self == other && equality) {
-        return PyBool_FromLong(op == Py_EQ);
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        const record_field *field = &plan->fields[i];
-        if (!(field->flags & FE_FIELD_COMPARE)) {
-            continue;
-        }
-        int equal = equal_field(self, other, field);
-        if (equal < 0) {
-            return NULL;
-        }
-        if (!equal) {
-            return equality ? PyBool_FromLong(op == Py_NE)
-                            : order_field(self, other, field, op);
-        }
-    }
-    return PyBool_FromLong(op == Py_EQ || op == Py_LE || op == Py_GE);
+    return equality ? compare_equal(self, other, plan, op == Py_EQ)
+                    : compare_order(self, other, plan, op);
 }
 
 static Py_hash_t
@@ -416,7 +492,8 @@ write_field(fe_text *text, PyObject *self, const record_field *field)
     if (value == NULL) {
         return -1;
     }
-    int status = fe_text_repr(text, value);
+    int status = PyUnicode_CheckExact(value) ? fe_text_quoted(text, value)
+                                             : fe_text_repr(text, value);
     Py_DECREF(value);
     return status;
 }
@@ -447,6 +524,19 @@ write_record(fe_text *text, PyObject *self, const record_plan *plan)
     return fe_text_literal(text, ")");
 }
 
+/* Could the repr of a field come back to this record? */
+static bool
+holds_compound(PyObject *self, const record_plan *plan)
+{
+    for (Py_ssize_t i = 0; i < plan->object_count; i++) {
+        PyObject *value = *(PyObject **)((char *)self + plan->objects[i]);
+        if (value != NULL && !records_is_atomic(value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 PyObject *
 records_repr(PyObject *self)
 {
@@ -454,7 +544,7 @@ records_repr(PyObject *self)
     if (plan->repr_fields < 0) {
         return PyBaseObject_Type.tp_repr(self);
     }
-    bool guarded = plan->object_count > 0;
+    bool guarded = holds_compound(self, plan);
     int entered = guarded ? Py_ReprEnter(self) : 0;
     if (entered != 0) {
         return entered < 0 ? NULL : PyUnicode_FromString("...");

@@ -199,25 +199,35 @@ done:
 
 /* ------------------------------------------------------------ binding */
 
+/* No __dict__, weak reference list or hidden slot: the fields are all. */
+static bool
+is_bare(const record_class *cls)
+{
+    const record_plan *plan = cls->plan;
+    Py_ssize_t objects = 0;
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        objects += plan->fields[i].kind == FE_OBJECT;
+    }
+    return !cls->mixed && cls->heap.ht_type.tp_weaklistoffset == 0
+           && objects == plan->object_count;
+}
+
 static bool
 is_simple(const record_class *cls)
 {
     const record_plan *plan = cls->plan;
     const record_class *base = RECORD_CLASS(cls->heap.ht_type.tp_base);
-    Py_ssize_t objects = 0;
-    if (cls->mixed || plan->post_init || plan->has_initvars
-        || cls->heap.ht_type.tp_weaklistoffset != 0
+    if (plan->post_init || plan->has_initvars
         || plan->positional_count != plan->field_count
         || plan->entry_count != plan->field_count) {
         return false;
     }
     for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        objects += plan->fields[i].kind == FE_OBJECT;
         if (plan->params[i].field != i) {
             return false;
         }
     }
-    return objects == plan->object_count && base != NULL;
+    return plan->bare && base != NULL;
 }
 
 static int
@@ -458,7 +468,10 @@ refresh_post_init(record_class *cls)
         (PyObject *)cls, cls->state->str_post_init, &post_init);
     Py_XDECREF(post_init);
     cls->plan->post_init = found > 0;
+    cls->plan->bare = is_bare(cls);
     cls->plan->simple = is_simple(cls);
+    cls->quick = cls->plan->bare && !cls->gc
+                 && cls->heap.ht_type.tp_finalize == NULL;
     return found < 0 ? -1 : 0;
 }
 

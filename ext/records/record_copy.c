@@ -4,12 +4,32 @@
  */
 #include "records_state.h"
 
+/* new: as clone_untracked, of a class whose instances are fields only */
+static PyObject *
+clone_bare(PyObject *self, record_class *cls)
+{
+    const record_plan *plan = cls->plan;
+    PyObject *copy = records_alloc(cls);
+    if (copy == NULL) {
+        return NULL;
+    }
+    memcpy((char *)copy + RECORDS_HEADER, (char *)self + RECORDS_HEADER,
+           plan->space.end - RECORDS_HEADER);
+    for (Py_ssize_t i = 0; i < plan->object_count; i++) {
+        Py_XINCREF(*(PyObject **)((char *)copy + plan->objects[i]));
+    }
+    return copy;
+}
+
 /* new: an untracked copy: every field shared or unset, caches empty */
 static PyObject *
 clone_untracked(PyObject *self)
 {
     record_class *cls = RECORD_CLASS(Py_TYPE(self));
     const record_plan *plan = cls->plan;
+    if (plan->bare) {
+        return clone_bare(self, cls);
+    }
     PyObject *copy = records_alloc_zeroed(cls);
     if (copy == NULL) {
         return NULL;
@@ -529,6 +549,9 @@ records_restore(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
                      cls->heap.ht_type.tp_name,
                      plan != NULL ? plan->field_count : 0, nargs);
         return NULL;
+    }
+    if (plan->bare && nargs > 0) {
+        return records_from_values(cls, args);
     }
     PyObject *self = records_alloc_zeroed(cls);
     if (self == NULL) {

@@ -355,6 +355,30 @@ in_order(const record_plan *plan, Py_ssize_t nargs, PyObject *kwnames)
     return true;
 }
 
+/* new: an instance of a bare class, from the values of all its fields */
+FE_INLINE PyObject *
+from_values(record_class *cls, PyObject *const *values)
+{
+    PyObject *self = records_alloc(cls);
+    if (FE_UNLIKELY(self == NULL)) {
+        return NULL;
+    }
+    if (FE_UNLIKELY(fill_simple(cls->plan, self, values) < 0)) {
+        records_discard(self);
+        return NULL;
+    }
+    if (cls->gc) {
+        PyObject_GC_Track(self);
+    }
+    return self;
+}
+
+PyObject *
+records_from_values(record_class *cls, PyObject *const *values)
+{
+    return from_values(cls, values);
+}
+
 PyObject *
 records_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
                    PyObject *kwnames)
@@ -367,18 +391,7 @@ records_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
                              : in_order(plan, nargs, kwnames))) {
         return construct_bound(cls, args, nargs, kwnames);
     }
-    PyObject *self = records_alloc(cls);
-    if (FE_UNLIKELY(self == NULL)) {
-        return NULL;
-    }
-    if (FE_UNLIKELY(fill_simple(plan, self, args) < 0)) {
-        records_discard(self);
-        return NULL;
-    }
-    if (cls->gc) {
-        PyObject_GC_Track(self);
-    }
-    return self;
+    return from_values(cls, args);
 }
 
 /* ---------------------------------------------------------- __init__ */

@@ -77,6 +77,7 @@ typedef struct {
      * inherits its base's, which knows the base's fields only. */
     Py_ssize_t eq_fields, order_fields, hash_fields, repr_fields;
     bool simple;     /* parameters are exactly the fields, nothing else */
+    bool bare;       /* instances hold the fields and nothing else */
     bool post_init;  /* has __post_init__ */
     bool has_initvars;
     bool methods;    /* defines something callable: no fast getattro */
@@ -99,6 +100,7 @@ typedef struct {
     uint32_t free_count;
     bool mixed; /* has a __dict__ or CPython's own weak list */
     bool gc;    /* compact instances have a collector header */
+    bool quick; /* compact, and nothing but fields to see to at the end */
 } record_class;
 
 #define RECORD_CLASS(type) ((record_class *)(type))
@@ -231,6 +233,7 @@ int records_cached_bind(PyObject *cached, PyTypeObject *owner,
 extern PyType_Spec records_init_spec;
 PyObject *records_vectorcall(PyObject *type, PyObject *const *args,
                              size_t nargsf, PyObject *kwnames);
+PyObject *records_from_values(record_class *cls, PyObject *const *values);
 PyObject *records_init_new(records_state *state);
 void records_init_bind(PyObject *init, PyTypeObject *owner);
 int records_thawed(records_state *state, PyObject *record);

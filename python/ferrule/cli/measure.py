@@ -214,7 +214,10 @@ def memory(
 
 def _environment() -> dict[str, str]:
     """The child imports what this process imports."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path)}
+    own = {"PYTHONPATH": os.pathsep.join(p or os.curdir for p in sys.path)}
+    # an installed package has its bytecode; without this an import would time the compiler
+    inherited = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | own
 
 
 def _run(code: str, given: str = "") -> str:
