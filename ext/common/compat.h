@@ -43,6 +43,11 @@
 #define FE_NOINLINE __attribute__((noinline))
 #define FE_INLINE static inline __attribute__((always_inline))
 
+/* 3.14: the annotations of a class body are a function (PEP 649). */
+#define FE_LAZY_ANNOTATIONS (PY_VERSION_HEX >= 0x030e0000)
+/* 3.12: dataclasses._DataclassParams tells match_args and what follows too. */
+#define FE_DATACLASS_PARAMS_TEN (PY_VERSION_HEX >= 0x030c0000)
+
 /* Free lists need the interpreter lock, and hide use after free from ASan. */
 #if defined(Py_GIL_DISABLED) && !defined(FE_NO_FREELIST)
 #define FE_NO_FREELIST
@@ -97,8 +102,7 @@ PyErr_GetRaisedException(void)
 static inline void
 PyErr_SetRaisedException(PyObject *exc)
 {
-    PyErr_Restore(Py_NewRef(Py_TYPE(exc)), exc,
-                  PyException_GetTraceback(exc));
+    PyErr_Restore(Py_NewRef(Py_TYPE(exc)), exc, PyException_GetTraceback(exc));
 }
 #endif
 

@@ -101,8 +101,7 @@ fe_text_str(fe_text *text, PyObject *str)
         return fe_text_write(text, PyUnicode_DATA(str),
                              (size_t)PyUnicode_GET_LENGTH(str));
     }
-    PyObject *bytes =
-        PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass");
+    PyObject *bytes = PyUnicode_AsEncodedString(str, "utf-8", "surrogatepass");
     if (bytes == NULL) {
         return -1;
     }

@@ -104,13 +104,15 @@ drop_objects(PyObject *self, const record_plan *plan)
     }
 }
 
-/* Free an instance that no Python code has seen: no finalizer, untracked. */
+/* Free an instance that no Python code has seen: its __del__ does not run
+ * (unless it is mixed: CPython made its dict, CPython frees it).
+ */
 void
 records_discard(PyObject *self)
 {
     record_class *cls = RECORD_CLASS(Py_TYPE(self));
-    if (cls->mixed) {
-        Py_DECREF(self); /* CPython made its dict: CPython frees it */
+    if (cls->mixed || cls->heap.ht_type.tp_finalize == NULL) {
+        Py_DECREF(self);
         return;
     }
     drop_objects(self, cls->plan);
@@ -349,15 +351,13 @@ equal_field(PyObject *self, PyObject *other, const record_field *field)
 
 /* new: the verdict of the first field that differs */
 static PyObject *
-order_field(PyObject *self, PyObject *other, const record_field *field,
-            int op)
+order_field(PyObject *self, PyObject *other, const record_field *field, int op)
 {
     const char *x = FE_FIELD_AT(self, field), *y = FE_FIELD_AT(other, field);
     int equal;
     if (field->kind == FE_I64 && op == Py_LT) { /* what sorting asks */
-        return Py_NewRef(FE_READ(int64_t, x) < FE_READ(int64_t, y)
-                             ? Py_True
-                             : Py_False);
+        return Py_NewRef(FE_READ(int64_t, x) < FE_READ(int64_t, y) ? Py_True
+                                                                   : Py_False);
     }
     if (field->kind != FE_OBJECT) {
         return PyBool_FromLong(
@@ -401,8 +401,7 @@ compare_equal(PyObject *self, PyObject *other, const record_plan *plan,
 }
 
 static PyObject *
-compare_order(PyObject *self, PyObject *other, const record_plan *plan,
-              int op)
+compare_order(PyObject *self, PyObject *other, const record_plan *plan, int op)
 {
     const record_field *field = plan->fields;
     const record_field *stop = field + plan->order_fields;
@@ -551,9 +550,8 @@ records_repr(PyObject *self)
     }
     fe_text text;
     fe_text_init(&text);
-    PyObject *result = write_record(&text, self, plan) == 0
-                           ? fe_text_finish(&text)
-                           : NULL;
+    PyObject *result =
+        write_record(&text, self, plan) == 0 ? fe_text_finish(&text) : NULL;
     fe_text_free(&text);
     if (guarded) {
         Py_ReprLeave(self);

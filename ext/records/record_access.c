@@ -7,9 +7,8 @@
 #include "records_state.h"
 
 typedef struct {
-    PyObject_HEAD
-    PyTypeObject *owner; /* owned */
-    record_field field;  /* .name owned */
+    PyObject_HEAD PyTypeObject *owner; /* owned */
+    record_field field;                /* .name owned */
 } unboxed_object;
 
 /* Is obj an instance this descriptor may read? TypeError if not. */
@@ -146,20 +145,19 @@ static PyType_Slot unboxed_slots[] = {
 PyType_Spec records_unboxed_spec = {
     .name = "ferrule._records.UnboxedField",
     .basicsize = sizeof(unboxed_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = unboxed_slots,
 };
 
 /* --------------------------------------------------- cached properties */
 
 typedef struct {
-    PyObject_HEAD
-    PyTypeObject *owner; /* owned; NULL until bound */
-    PyObject *name;      /* owned */
-    PyObject *property;  /* owned: the functools.cached_property */
-    PyObject *func;      /* owned */
-    uint32_t offset;     /* of the hidden object slot */
+    PyObject_HEAD PyTypeObject *owner; /* owned; NULL until bound */
+    PyObject *name;                    /* owned */
+    PyObject *property; /* owned: the functools.cached_property */
+    PyObject *func;     /* owned */
+    uint32_t offset;    /* of the hidden object slot */
 } cached_object;
 
 static PyObject **
@@ -292,8 +290,10 @@ cached_get(cached_object *self, void *closure)
 }
 
 static PyGetSetDef cached_getset[] = {
-    {"func", (getter)cached_get, NULL, "The decorated function.", FE_TEXT("func")},
-    {"attrname", (getter)cached_get, NULL, "Name in the class.", FE_TEXT("attrname")},
+    {"func", (getter)cached_get, NULL, "The decorated function.",
+     FE_TEXT("func")},
+    {"attrname", (getter)cached_get, NULL, "Name in the class.",
+     FE_TEXT("attrname")},
     {"__doc__", (getter)cached_get, NULL, NULL, FE_TEXT("__doc__")},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -311,7 +311,7 @@ static PyType_Slot cached_slots[] = {
 PyType_Spec records_cached_spec = {
     .name = "ferrule._records.CachedField",
     .basicsize = sizeof(cached_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = cached_slots,
 };

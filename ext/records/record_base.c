@@ -13,9 +13,8 @@ refuse_frozen(PyObject *self, PyObject *name, const char *verb)
 {
     PyObject *module = PyImport_ImportModule("dataclasses");
     PyObject *exception =
-        module != NULL
-            ? PyObject_GetAttrString(module, "FrozenInstanceError")
-            : NULL;
+        module != NULL ? PyObject_GetAttrString(module, "FrozenInstanceError")
+                       : NULL;
     if (exception != NULL) {
         PyErr_Format(exception, "cannot %s field %R of frozen record '%U'",
                      verb, name, RECORD_PLAN(self)->qualname);
@@ -86,16 +85,14 @@ static PyMethodDef frozen_methods[] = {
 PyDoc_STRVAR(copy__doc__, "__copy__($self, /)\n--\n\nA shallow copy.");
 PyDoc_STRVAR(deepcopy__doc__,
              "__deepcopy__($self, memo, /)\n--\n\nA deep copy.");
-PyDoc_STRVAR(replace__doc__,
-             "__replace__($self, /, **changes)\n--\n\n"
-             "A new record with some fields changed.");
+PyDoc_STRVAR(replace__doc__, "__replace__($self, /, **changes)\n--\n\n"
+                             "A new record with some fields changed.");
 PyDoc_STRVAR(reduce__doc__,
              "__reduce_ex__($self, protocol, /)\n--\n\nPickle support.");
 PyDoc_STRVAR(getstate__doc__,
              "__getstate__($self, /)\n--\n\n(dict or None, fields).");
-PyDoc_STRVAR(setstate__doc__,
-             "__setstate__($self, state, /)\n--\n\n"
-             "Fill the fields from what __getstate__ gave.");
+PyDoc_STRVAR(setstate__doc__, "__setstate__($self, state, /)\n--\n\n"
+                              "Fill the fields from what __getstate__ gave.");
 PyDoc_STRVAR(restore__doc__,
              "_restore($type, /, *values)\n--\n\n"
              "What unpickling calls: an instance with these fields.");
@@ -129,8 +126,7 @@ static PyType_Slot base_slots[] = {
 PyType_Spec records_base_spec = {
     .name = "ferrule._records.RecordBase",
     .basicsize = sizeof(PyObject),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = base_slots,
 };
 
@@ -150,8 +146,8 @@ PyDoc_STRVAR(record__doc__,
 static int
 set_methods_aside(records_state *state)
 {
-    static const char *const names[] = {"__eq__", "__ne__",   "__lt__",
-                                        "__le__", "__gt__",   "__ge__",
+    static const char *const names[] = {"__eq__",   "__ne__",   "__lt__",
+                                        "__le__",   "__gt__",   "__ge__",
                                         "__hash__", "__repr__", NULL};
     PyTypeObject *base = state->base_type;
     PyObject *dict = fe_type_dict_borrow(base);
@@ -161,10 +157,9 @@ set_methods_aside(records_state *state)
     }
     for (int i = 0; names[i] != NULL; i++) {
         PyObject *method = PyMapping_GetItemString(dict, names[i]);
-        int status = method != NULL
-                         ? PyDict_SetItemString(state->methods, names[i],
-                                                method)
-                         : -1;
+        int status = method != NULL ? PyDict_SetItemString(state->methods,
+                                                           names[i], method)
+                                    : -1;
         Py_XDECREF(method);
         if (status < 0 || PyDict_DelItemString(dict, names[i]) < 0) {
             return -1;
@@ -177,9 +172,9 @@ set_methods_aside(records_state *state)
     return 0;
 }
 
-static PyMethodDef meta_new_def = {
-    "__new__", FE_METHOD(records_meta_new), METH_VARARGS | METH_KEYWORDS,
-    "Create a record class."};
+static PyMethodDef meta_new_def = {"__new__", FE_METHOD(records_meta_new),
+                                   METH_VARARGS | METH_KEYWORDS,
+                                   "Create a record class."};
 
 /* RecordMeta.__new__ is an attribute, not the slot: type.__new__ then accepts
  * calls from the metaclasses that come after it (ABCMeta).
@@ -196,7 +191,10 @@ add_meta_new(PyObject *module, records_state *state)
     Py_XDECREF(function);
     Py_XDECREF(method);
     if (status == 0) {
-        state->meta_type->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE;
+        /* 3.11 inherits vectorcall only to static types, and wants a tp_call
+         * in the spec of one that claims it */
+        state->meta_type->tp_flags |=
+            Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL;
     }
     return status;
 }
@@ -208,9 +206,9 @@ add_meta_new(PyObject *module, records_state *state)
 static int
 add_record(records_state *state)
 {
-    PyObject *args = Py_BuildValue(
-        "(s(O){ssss})", "Record", state->base_type, "__module__",
-        "ferrule.records", "__doc__", record__doc__);
+    PyObject *args =
+        Py_BuildValue("(s(O){ssss})", "Record", state->base_type, "__module__",
+                      "ferrule.records", "__doc__", record__doc__);
     PyObject *options =
         Py_BuildValue("{sOsOsOsO}", "eq", Py_False, "repr", Py_False, "init",
                       Py_False, "match_args", Py_False);

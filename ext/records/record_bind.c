@@ -19,8 +19,7 @@ static int
 settle_base(record_class *cls, record_class *base)
 {
     PyTypeObject *type = &cls->heap.ht_type;
-    if (base == NULL || PyType_IsSubtype(type->tp_base,
-                                         &base->heap.ht_type)) {
+    if (base == NULL || PyType_IsSubtype(type->tp_base, &base->heap.ht_type)) {
         return 0;
     }
     PyTypeObject *chosen = type->tp_base;
@@ -50,8 +49,8 @@ get_weakref(PyObject *self, void *Py_UNUSED(closure))
     return Py_NewRef(*list != NULL ? *list : Py_None);
 }
 
-static PyGetSetDef weakref_getset = {
-    "__weakref__", get_weakref, NULL, "First weak reference, or None.", NULL};
+static PyGetSetDef weakref_getset = {"__weakref__", get_weakref, NULL,
+                                     "First weak reference, or None.", NULL};
 
 static int
 add_weakref(record_class *cls, PyObject *dict)
@@ -70,8 +69,8 @@ static int
 place_hidden(record_class *cls, PyObject *dict)
 {
     record_plan *plan = cls->plan;
-    Py_ssize_t count = plan->cached != NULL ? PyTuple_GET_SIZE(plan->cached)
-                                            : 0;
+    Py_ssize_t count =
+        plan->cached != NULL ? PyTuple_GET_SIZE(plan->cached) : 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *name = PyTuple_GET_ITEM(plan->cached, i), *cached;
         uint32_t offset;
@@ -79,9 +78,10 @@ place_hidden(record_class *cls, PyObject *dict)
             || PyDict_GetItemRef(dict, name, &cached) < 0) {
             return -1;
         }
-        int status = cached != NULL ? records_cached_bind(
-                                          cached, &cls->heap.ht_type, offset)
-                                    : 0;
+        int status =
+            cached != NULL
+                ? records_cached_bind(cached, &cls->heap.ht_type, offset)
+                : 0;
         Py_XDECREF(cached);
         if (status < 0) {
             return -1;
@@ -151,9 +151,8 @@ new_descriptor(record_class *cls, const record_field *field,
     member->name = PyUnicode_AsUTF8(field->name);
     member->type = Py_T_OBJECT_EX;
     member->offset = (Py_ssize_t)field->offset;
-    return member->name != NULL
-               ? PyDescr_NewMember(&cls->heap.ht_type, member)
-               : NULL;
+    return member->name != NULL ? PyDescr_NewMember(&cls->heap.ht_type, member)
+                                : NULL;
 }
 
 /* Descriptors of the class's own fields, and the __slots__ it shows. */
@@ -172,8 +171,7 @@ add_descriptors(record_class *cls, PyObject *dict, Py_ssize_t inherited)
     }
     for (Py_ssize_t i = 0; i < own; i++) {
         const record_field *field = &plan->fields[inherited + i];
-        PyObject *descriptor =
-            new_descriptor(cls, field, &plan->members[i]);
+        PyObject *descriptor = new_descriptor(cls, field, &plan->members[i]);
         if (descriptor == NULL) {
             goto done;
         }
@@ -240,8 +238,8 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
         return -1;
     }
     Py_ssize_t inherited = plan->field_count;
-    bool grown = base != NULL
-                 && type->tp_basicsize > base->heap.ht_type.tp_basicsize;
+    bool grown =
+        base != NULL && type->tp_basicsize > base->heap.ht_type.tp_basicsize;
     uint32_t tail = grown ? (uint32_t)type->tp_basicsize : 0;
     cls->module = Py_NewRef(module);
     if (records_plan_place(plan, tail) < 0 || place_hidden(cls, dict) < 0) {
@@ -347,8 +345,8 @@ static PyType_Slot binder_slots[] = {
 PyType_Spec records_binder_spec = {
     .name = "ferrule._records.Binder",
     .basicsize = sizeof(binder_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = binder_slots,
 };
 
@@ -359,8 +357,8 @@ static int
 still_ours(record_class *cls, const record_field *field)
 {
     PyObject *found;
-    int status = PyObject_GetOptionalAttr((PyObject *)cls, field->name,
-                                          &found);
+    int status =
+        PyObject_GetOptionalAttr((PyObject *)cls, field->name, &found);
     if (status <= 0) {
         return status;
     }
@@ -391,8 +389,7 @@ refresh_getattro(record_class *cls)
     if (fast && plan->lookup == NULL && records_plan_lookup(plan) < 0) {
         return -1;
     }
-    type->tp_getattro = fast ? records_getattro_fast
-                             : PyObject_GenericGetAttr;
+    type->tp_getattro = fast ? records_getattro_fast : PyObject_GenericGetAttr;
     return 0;
 }
 
@@ -444,8 +441,8 @@ whose(record_class *cls, const char *name)
 static int
 refresh_richcompare(record_class *cls)
 {
-    static const char *const names[] = {"__eq__", "__ne__", "__lt__",
-                                        "__le__", "__gt__", "__ge__", NULL};
+    static const char *const names[] = {"__eq__", "__ne__", "__lt__", "__le__",
+                                        "__gt__", "__ge__", NULL};
     int any = 0;
     for (int i = 0; names[i] != NULL; i++) {
         int from = whose(cls, names[i]);
@@ -470,8 +467,8 @@ refresh_post_init(record_class *cls)
     cls->plan->post_init = found > 0;
     cls->plan->bare = is_bare(cls);
     cls->plan->simple = is_simple(cls);
-    cls->quick = cls->plan->bare && !cls->gc
-                 && cls->heap.ht_type.tp_finalize == NULL;
+    cls->quick =
+        cls->plan->bare && !cls->gc && cls->heap.ht_type.tp_finalize == NULL;
     return found < 0 ? -1 : 0;
 }
 
@@ -595,8 +592,8 @@ meta_get_signature(PyObject *op, void *Py_UNUSED(closure))
 static PyObject *
 meta_sizeof(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *size = PyObject_CallMethod((PyObject *)&PyType_Type,
-                                         "__sizeof__", "O", op);
+    PyObject *size =
+        PyObject_CallMethod((PyObject *)&PyType_Type, "__sizeof__", "O", op);
     const record_plan *plan = RECORD_CLASS(op)->plan;
     if (size == NULL || plan == NULL) {
         return size;
@@ -651,7 +648,6 @@ static PyType_Slot meta_slots[] = {
 PyType_Spec records_meta_spec = {
     .name = "ferrule.records.RecordMeta",
     .basicsize = sizeof(record_class),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE
-             | Py_TPFLAGS_HAVE_VECTORCALL,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = meta_slots,
 };

@@ -42,10 +42,9 @@ typedef struct {
 #define OPTION(name) {#name, offsetof(record_options, name)}
 
 static const option options[] = {
-    OPTION(frozen),      OPTION(order),      OPTION(eq),
-    OPTION(repr),        OPTION(init),       OPTION(unsafe_hash),
-    OPTION(match_args),  OPTION(kw_only),    OPTION(weakref),
-    OPTION(sealed),      OPTION(packed),     {NULL, 0},
+    OPTION(frozen),  OPTION(order),       OPTION(eq),         OPTION(repr),
+    OPTION(init),    OPTION(unsafe_hash), OPTION(match_args), OPTION(kw_only),
+    OPTION(weakref), OPTION(sealed),      OPTION(packed),     {NULL, 0},
 };
 
 /* 1: found and removed from rest, *value owned; 0: absent; -1: error */
@@ -244,8 +243,8 @@ static int
 refuse_dataclass(statement *s, PyObject *base)
 {
     PyObject *found;
-    int dataclass = PyObject_GetOptionalAttr(
-        base, s->state->str_dataclass_fields, &found);
+    int dataclass =
+        PyObject_GetOptionalAttr(base, s->state->str_dataclass_fields, &found);
     Py_XDECREF(found);
     if (dataclass > 0) {
         PyErr_Format(PyExc_TypeError,
@@ -290,8 +289,7 @@ check_bases(statement *s)
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(s->bases); i++) {
         PyObject *base = PyTuple_GET_ITEM(s->bases, i);
         if (records_is_class(s->state, base) && base != (PyObject *)s->base
-            && !PyType_IsSubtype(&s->base->heap.ht_type,
-                                 (PyTypeObject *)base)
+            && !PyType_IsSubtype(&s->base->heap.ht_type, (PyTypeObject *)base)
             && check_prefix(s, RECORD_CLASS(base)) < 0) {
             return -1;
         }
@@ -309,13 +307,12 @@ flatten(binder_object *binder, PyTypeObject *type)
     Py_ssize_t floor = (Py_ssize_t)RECORDS_HEADER;
     for (; type != NULL && type->tp_basicsize > floor; type = type->tp_base) {
         PyObject *size = PyLong_FromSsize_t(type->tp_basicsize);
-        int status = size == NULL
-                             || PyList_Append(binder->flattened,
-                                              (PyObject *)type)
-                                    < 0
-                             || PyList_Append(binder->sizes, size) < 0
-                         ? -1
-                         : 0;
+        int status =
+            size == NULL
+                    || PyList_Append(binder->flattened, (PyObject *)type) < 0
+                    || PyList_Append(binder->sizes, size) < 0
+                ? -1
+                : 0;
         Py_XDECREF(size);
         if (status < 0) {
             return -1;
@@ -447,8 +444,8 @@ settle_hash(statement *s, Py_ssize_t count)
 static int
 settle_order(statement *s, Py_ssize_t count)
 {
-    static const char *const names[] = {"__lt__", "__le__", "__gt__",
-                                        "__ge__", NULL};
+    static const char *const names[] = {"__lt__", "__le__", "__gt__", "__ge__",
+                                        NULL};
     if (!s->plan->options.order) {
         return 0;
     }
@@ -475,8 +472,7 @@ settle_frozen(statement *s)
         || refuse_overwrite(s, "__delattr__", "") < 0) {
         return -1;
     }
-    if (PyDict_SetItem(s->namespace, state->str_setattr,
-                       state->frozen_setattr)
+    if (PyDict_SetItem(s->namespace, state->str_setattr, state->frozen_setattr)
         < 0) {
         return -1;
     }
@@ -539,8 +535,7 @@ settle_match_args(statement *s)
     for (Py_ssize_t i = 0; i < plan->positional_count; i++) {
         PyTuple_SET_ITEM(names, i, Py_NewRef(plan->params[i].name));
     }
-    int status =
-        PyDict_SetItem(s->namespace, s->state->str_match_args, names);
+    int status = PyDict_SetItem(s->namespace, s->state->str_match_args, names);
     Py_DECREF(names);
     return status;
 }
@@ -554,8 +549,7 @@ settle_doc(statement *s)
     if (found < 0 || (found > 0 && doc != Py_None)) {
         return found < 0 ? -1 : 0;
     }
-    return PyDict_SetItem(s->namespace, s->state->str_doc,
-                          s->state->lazy_doc);
+    return PyDict_SetItem(s->namespace, s->state->str_doc, s->state->lazy_doc);
 }
 
 /* Replace each functools.cached_property by one that needs no __dict__, and
@@ -577,8 +571,7 @@ scan_members(statement *s, PyObject *cached_property)
             continue;
         }
         PyObject *cached = records_cached_new(s->state, name, value);
-        if (cached == NULL
-            || PyDict_SetItem(s->namespace, name, cached) < 0
+        if (cached == NULL || PyDict_SetItem(s->namespace, name, cached) < 0
             || PyList_Append(names, name) < 0) {
             status = -1;
         }
@@ -630,8 +623,9 @@ check_slots(statement *s)
                      "its annotations",
                      s->name);
     }
-    return own != 0 ? -1 : PyDict_SetItem(s->namespace, s->state->str_slots,
-                                          s->state->empty_tuple);
+    return own != 0 ? -1
+                    : PyDict_SetItem(s->namespace, s->state->str_slots,
+                                     s->state->empty_tuple);
 }
 
 /* new: the annotations of the body, or NULL: none (no error) */
@@ -641,7 +635,7 @@ annotations_of(statement *s)
     PyObject *annotations;
     int found = PyDict_GetItemRef(s->namespace, s->state->str_annotations,
                                   &annotations);
-#if PY_VERSION_HEX >= 0x030e0000
+#if FE_LAZY_ANNOTATIONS
     if (found == 0) { /* PEP 649: a function that makes them */
         PyObject *module = PyImport_ImportModule("ferrule._annotations");
         annotations = module != NULL
@@ -673,9 +667,9 @@ rewrite_body(statement *s)
     int status = records_plan_collect(s->state, s->plan, s->namespace,
                                       annotations, s->locals);
     Py_XDECREF(annotations);
-    if (status < 0 || records_plan_params(s->plan) < 0
-        || settle_members(s) < 0 || settle_methods(s) < 0
-        || settle_init(s) < 0 || settle_match_args(s) < 0) {
+    if (status < 0 || records_plan_params(s->plan) < 0 || settle_members(s) < 0
+        || settle_methods(s) < 0 || settle_init(s) < 0
+        || settle_match_args(s) < 0) {
         return -1;
     }
     return settle_doc(s);
@@ -701,8 +695,8 @@ call_type_new(statement *s)
         (PyObject *)&PySuper_Type, s->state->meta_type, s->meta, NULL);
     PyObject *next =
         super != NULL ? PyObject_GetAttr(super, s->state->str_new) : NULL;
-    PyObject *full = next != NULL ? PyTuple_Pack(4, s->meta, s->name,
-                                                 s->bases, s->namespace)
+    PyObject *full = next != NULL ? PyTuple_Pack(4, s->meta, s->name, s->bases,
+                                                 s->namespace)
                                   : NULL;
     if (full != NULL) {
         result = PyObject_Call(next, full, s->rest);
@@ -720,8 +714,7 @@ with_binder(statement *s, binder_object *binder)
 {
     PyObject *namespace = PyDict_New();
     if (namespace == NULL
-        || PyDict_SetItem(namespace, s->state->str_binder,
-                          (PyObject *)binder)
+        || PyDict_SetItem(namespace, s->state->str_binder, (PyObject *)binder)
                < 0
         || PyDict_Update(namespace, s->namespace) < 0) {
         Py_CLEAR(namespace);
@@ -732,9 +725,8 @@ with_binder(statement *s, binder_object *binder)
 static PyObject *
 make_class(statement *s)
 {
-    binder_object *binder =
-        (binder_object *)s->state->binder_type->tp_alloc(
-            s->state->binder_type, 0);
+    binder_object *binder = (binder_object *)s->state->binder_type->tp_alloc(
+        s->state->binder_type, 0);
     if (binder == NULL) {
         return NULL;
     }
@@ -822,8 +814,7 @@ records_meta_new(PyObject *module, PyObject *args, PyObject *kwargs)
     statement s = {.state = records_get_state(module), .frozen = -1};
     PyObject *namespace;
     if (!PyArg_ParseTuple(args, "OUO!O!:RecordMeta.__new__", &s.meta, &s.name,
-                          &PyTuple_Type, &s.bases, &PyDict_Type,
-                          &namespace)) {
+                          &PyTuple_Type, &s.bases, &PyDict_Type, &namespace)) {
         return NULL;
     }
     if (!PyType_Check(s.meta)
@@ -835,8 +826,7 @@ records_meta_new(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     s.namespace = PyDict_Copy(namespace);
     s.rest = kwargs != NULL ? PyDict_Copy(kwargs) : PyDict_New();
-    PyObject *cls =
-        s.namespace != NULL && s.rest != NULL ? build(&s) : NULL;
+    PyObject *cls = s.namespace != NULL && s.rest != NULL ? build(&s) : NULL;
     Py_XDECREF(s.namespace);
     Py_XDECREF(s.rest);
     Py_XDECREF(s.locals);

@@ -24,8 +24,8 @@ by_dataclasses(const conversion *how, PyObject *obj)
                              module, how->as_tuple ? "astuple" : "asdict")
                        : NULL;
     PyObject *result = NULL;
-    PyObject *kwnames = Py_BuildValue(
-        "(s)", how->as_tuple ? "tuple_factory" : "dict_factory");
+    PyObject *kwnames =
+        Py_BuildValue("(s)", how->as_tuple ? "tuple_factory" : "dict_factory");
     if (function != NULL && kwnames != NULL) {
         PyObject *args[] = {obj, how->factory};
         result = PyObject_Vectorcall(function, args, 1,
@@ -39,8 +39,7 @@ by_dataclasses(const conversion *how, PyObject *obj)
 
 /* new: the value of a field, converted */
 static PyObject *
-convert_field(const conversion *how, PyObject *self,
-              const record_field *field)
+convert_field(const conversion *how, PyObject *self, const record_field *field)
 {
     PyObject *value = records_load(self, field);
     if (value == NULL || field->kind != FE_OBJECT
@@ -59,8 +58,7 @@ record_to_dict(const conversion *how, PyObject *self)
     for (Py_ssize_t i = 0; result != NULL && i < plan->field_count; i++) {
         const record_field *field = &plan->fields[i];
         PyObject *value = convert_field(how, self, field);
-        if (value == NULL
-            || PyDict_SetItem(result, field->name, value) < 0) {
+        if (value == NULL || PyDict_SetItem(result, field->name, value) < 0) {
             Py_CLEAR(result);
         }
         Py_XDECREF(value);
@@ -135,8 +133,8 @@ convert_sequence(const conversion *how, PyObject *sequence)
     else if (PyTuple_Check(sequence)
              && PyObject_HasAttrString(sequence, "_fields")) {
         PyObject *args = PyList_AsTuple(items); /* a named tuple */
-        result = args != NULL ? PyObject_Call((PyObject *)type, args, NULL)
-                              : NULL;
+        result =
+            args != NULL ? PyObject_Call((PyObject *)type, args, NULL) : NULL;
         Py_XDECREF(args);
     }
     else {
@@ -181,8 +179,7 @@ convert_mapping(const conversion *how, PyObject *mapping)
         PyObject *key = convert(how, PyTuple_GET_ITEM(pair, 0));
         PyObject *value =
             key != NULL ? convert(how, PyTuple_GET_ITEM(pair, 1)) : NULL;
-        int status =
-            value != NULL ? PyObject_SetItem(result, key, value) : -1;
+        int status = value != NULL ? PyObject_SetItem(result, key, value) : -1;
         Py_XDECREF(key);
         Py_XDECREF(value);
         if (status < 0) {
@@ -321,14 +318,14 @@ static PyObject *
 records_fields(PyObject *module, PyObject *obj)
 {
     records_state *state = records_get_state(module);
-    PyObject *cls = records_is_class(state, obj) ? obj
-                                                 : (PyObject *)Py_TYPE(obj);
+    PyObject *cls =
+        records_is_class(state, obj) ? obj : (PyObject *)Py_TYPE(obj);
     if (records_is_class(state, cls)) {
         return field_tuple(RECORD_CLASS(cls)->plan);
     }
     PyObject *found;
-    int dataclass = PyObject_GetOptionalAttr(
-        obj, state->str_dataclass_fields, &found);
+    int dataclass =
+        PyObject_GetOptionalAttr(obj, state->str_dataclass_fields, &found);
     if (dataclass <= 0) {
         if (dataclass == 0) {
             PyErr_SetString(PyExc_TypeError,
@@ -351,12 +348,12 @@ static PyObject *
 replace_dataclass(PyObject *const *args, PyObject *kwnames)
 {
     PyObject *dataclasses = PyImport_ImportModule("dataclasses");
-    PyObject *function =
-        dataclasses != NULL ? PyObject_GetAttrString(dataclasses, "replace")
-                            : NULL;
-    PyObject *result =
-        function != NULL ? PyObject_Vectorcall(function, args, 1, kwnames)
-                         : NULL;
+    PyObject *function = dataclasses != NULL
+                             ? PyObject_GetAttrString(dataclasses, "replace")
+                             : NULL;
+    PyObject *result = function != NULL
+                           ? PyObject_Vectorcall(function, args, 1, kwnames)
+                           : NULL;
     Py_XDECREF(dataclasses);
     Py_XDECREF(function);
     return result;

@@ -88,11 +88,11 @@ records_is_atomic(PyObject *value)
 {
     PyTypeObject *type = Py_TYPE(value);
     return type == &PyUnicode_Type || type == &PyLong_Type
-           || type == &PyFloat_Type || type == &PyBool_Type
-           || value == Py_None || type == &PyBytes_Type
-           || type == &PyComplex_Type || value == Py_Ellipsis
-           || value == Py_NotImplemented || PyType_Check(value)
-           || type == &PyFunction_Type || type == &PyCFunction_Type;
+           || type == &PyFloat_Type || type == &PyBool_Type || value == Py_None
+           || type == &PyBytes_Type || type == &PyComplex_Type
+           || value == Py_Ellipsis || value == Py_NotImplemented
+           || PyType_Check(value) || type == &PyFunction_Type
+           || type == &PyCFunction_Type;
 }
 
 /* new: copy.deepcopy(value, memo); memo may be NULL */
@@ -107,8 +107,8 @@ records_deepcopy_value(records_state *state, PyObject *value, PyObject *memo)
         return NULL;
     }
     PyObject *args[] = {module, value, memo};
-    PyObject *copy = PyObject_VectorcallMethod(
-        state->str_deepcopy, args, memo != NULL ? 3 : 2, NULL);
+    PyObject *copy = PyObject_VectorcallMethod(state->str_deepcopy, args,
+                                               memo != NULL ? 3 : 2, NULL);
     Py_DECREF(module);
     return copy;
 }
@@ -120,8 +120,7 @@ deepen(PyObject *self, PyObject *copy, PyObject *memo)
     const record_plan *plan = cls->plan;
     for (Py_ssize_t i = 0; i < plan->field_count; i++) {
         const record_field *field = &plan->fields[i];
-        if (field->kind != FE_OBJECT
-            || FE_FIELD_OBJECT(copy, field) == NULL) {
+        if (field->kind != FE_OBJECT || FE_FIELD_OBJECT(copy, field) == NULL) {
             continue;
         }
         PyObject *shared = Py_NewRef(FE_FIELD_OBJECT(copy, field));
@@ -217,8 +216,8 @@ replace_in_copy(PyObject *self, PyObject *const *values, PyObject *kwnames)
         if (field->kind == FE_OBJECT) {
             Py_XSETREF(FE_FIELD_OBJECT(copy, field), Py_NewRef(values[k]));
         }
-        else if (records_store(plan->qualname, field,
-                               FE_FIELD_AT(copy, field), values[k])
+        else if (records_store(plan->qualname, field, FE_FIELD_AT(copy, field),
+                               values[k])
                  < 0) {
             goto error;
         }
@@ -293,13 +292,12 @@ replace_by_call(PyObject *self, PyObject *const *values, PyObject *kwnames)
     Py_ssize_t at = 0;
     PyObject *name, *field;
     while (PyDict_Next(plan->by_name, &at, &name, &field)) {
-        if (carry_over(self, plan, name, (field_object *)field, changes)
-            < 0) {
+        if (carry_over(self, plan, name, (field_object *)field, changes) < 0) {
             goto done;
         }
     }
-    result = PyObject_VectorcallDict((PyObject *)Py_TYPE(self), NULL, 0,
-                                     changes);
+    result =
+        PyObject_VectorcallDict((PyObject *)Py_TYPE(self), NULL, 0, changes);
 done:
     Py_DECREF(changes);
     return result;
@@ -317,8 +315,8 @@ records_replace(PyObject *self, PyObject *const *values, PyObject *kwnames)
 }
 
 PyObject *
-records_replace_method(PyObject *self, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames)
+records_replace_method(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                       PyObject *kwnames)
 {
     if (nargs != 0) {
         PyErr_SetString(PyExc_TypeError,
@@ -380,8 +378,7 @@ fits_arguments(PyObject *self, record_class *cls)
 
 /* new: (_restore, values) */
 static PyObject *
-reduce_to_arguments(PyObject *self, const record_plan *plan,
-                    PyObject *restore)
+reduce_to_arguments(PyObject *self, const record_plan *plan, PyObject *restore)
 {
     PyObject *values = PyTuple_New(plan->field_count);
     for (Py_ssize_t i = 0; values != NULL && i < plan->field_count; i++) {
@@ -407,9 +404,8 @@ collect_fields(PyObject *self, const record_plan *plan, PyObject *values)
             continue;
         }
         PyObject *value = records_load(self, field);
-        int status = value != NULL
-                         ? PyDict_SetItem(values, field->name, value)
-                         : -1;
+        int status =
+            value != NULL ? PyDict_SetItem(values, field->name, value) : -1;
         Py_XDECREF(value);
         if (status < 0) {
             return -1;
@@ -467,8 +463,7 @@ reduce_fields(PyObject *self, record_class *cls)
     else if (restore != NULL) {
         PyObject *fields = records_getstate(self, NULL);
         result = fields != NULL ? PyTuple_Pack(3, restore,
-                                               cls->state->empty_tuple,
-                                               fields)
+                                               cls->state->empty_tuple, fields)
                                 : NULL;
         Py_XDECREF(fields);
     }
@@ -483,12 +478,12 @@ static PyObject *
 reduce_with_state(PyObject *self, PyObject *protocol)
 {
     PyObject *two = PyLong_FromLong(2);
-    int old = two != NULL ? PyObject_RichCompareBool(protocol, two, Py_LT)
-                          : -1;
-    PyObject *reducer = old >= 0 ? PyObject_GetAttrString(
-                                       (PyObject *)&PyBaseObject_Type,
-                                       "__reduce_ex__")
-                                 : NULL;
+    int old =
+        two != NULL ? PyObject_RichCompareBool(protocol, two, Py_LT) : -1;
+    PyObject *reducer =
+        old >= 0 ? PyObject_GetAttrString((PyObject *)&PyBaseObject_Type,
+                                          "__reduce_ex__")
+                 : NULL;
     PyObject *result = NULL;
     if (reducer != NULL) {
         PyObject *args[] = {self, old ? two : protocol};
@@ -507,8 +502,7 @@ records_reduce_ex(PyObject *self, PyObject *protocol)
     int reduce = overrides(cls, state->str_reduce);
     if (reduce != 0) {
         return reduce < 0 ? NULL
-                          : PyObject_CallMethodNoArgs(self,
-                                                      state->str_reduce);
+                          : PyObject_CallMethodNoArgs(self, state->str_reduce);
     }
     int get = overrides(cls, state->str_getstate);
     int set = overrides(cls, state->str_setstate);
@@ -522,8 +516,8 @@ records_reduce_ex(PyObject *self, PyObject *protocol)
 }
 
 static int
-restore_one(PyObject *self, const record_plan *plan,
-            const record_field *field, PyObject *value)
+restore_one(PyObject *self, const record_plan *plan, const record_field *field,
+            PyObject *value)
 {
     if (field->kind != FE_OBJECT) {
         return records_store(plan->qualname, field, FE_FIELD_AT(self, field),
@@ -596,8 +590,7 @@ restore_sequence(PyObject *self, PyObject *values, bool partial)
 {
     const record_plan *plan = RECORD_PLAN(self);
     Py_ssize_t count = PySequence_Fast_GET_SIZE(values);
-    if (count > plan->field_count
-        || (count < plan->field_count && !partial)) {
+    if (count > plan->field_count || (count < plan->field_count && !partial)) {
         PyErr_Format(PyExc_TypeError,
                      "%U.__setstate__() takes %zd values, got %zd",
                      plan->qualname, plan->field_count, count);

@@ -16,10 +16,9 @@ shown_default(const record_param *param, PyObject *inspect)
                    : PyObject_GetAttrString(inspect, "_empty");
     }
     PyObject *module = PyImport_ImportModule("dataclasses");
-    PyObject *mark = module != NULL
-                         ? PyObject_GetAttrString(module,
-                                                  "_HAS_DEFAULT_FACTORY")
-                         : NULL;
+    PyObject *mark =
+        module != NULL ? PyObject_GetAttrString(module, "_HAS_DEFAULT_FACTORY")
+                       : NULL;
     Py_XDECREF(module);
     if (mark == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear(); /* AttributeError: a later dataclasses */
@@ -97,11 +96,10 @@ parameters_of(const record_plan *plan, PyObject *inspect, bool with_self)
         PyObject *parameter;
         if (i < 0) {
             PyObject *name = self_name(plan);
-            parameter = name != NULL
-                            ? new_parameter(inspect, name,
-                                            "POSITIONAL_OR_KEYWORD", NULL,
-                                            NULL)
-                            : NULL;
+            parameter = name != NULL ? new_parameter(inspect, name,
+                                                     "POSITIONAL_OR_KEYWORD",
+                                                     NULL, NULL)
+                                     : NULL;
             Py_XDECREF(name);
         }
         else {
@@ -144,16 +142,10 @@ records_signature(PyObject *cls, bool with_self)
 
 /* ---------------------------------------------------- lazy attributes */
 
-typedef enum {
-    LAZY_DOC,
-    LAZY_FIELDS,
-    LAZY_PARAMS,
-    LAZY_OPTIONS
-} lazy_kind;
+typedef enum { LAZY_DOC, LAZY_FIELDS, LAZY_PARAMS, LAZY_OPTIONS } lazy_kind;
 
 typedef struct {
-    PyObject_HEAD
-    lazy_kind kind;
+    PyObject_HEAD lazy_kind kind;
 } lazy_object;
 
 /* "SensorReading(timestamp: i64, …)", as dataclasses writes it */
@@ -175,8 +167,8 @@ make_doc(PyObject *cls)
         text = PyUnicode_FromString("");
     }
     if (text != NULL) {
-        short_text = PyObject_CallMethod(text, "replace", "ss", " -> None",
-                                         "");
+        short_text =
+            PyObject_CallMethod(text, "replace", "ss", " -> None", "");
     }
     PyObject *name = PyType_GetName((PyTypeObject *)cls);
     if (short_text != NULL && name != NULL) {
@@ -212,10 +204,10 @@ static PyObject *
 make_params(PyObject *cls)
 {
     const record_options *o = &RECORD_CLASS(cls)->plan->options;
-    PyObject *kwargs = Py_BuildValue(
-        "{sOsOsOsOsOsO}", FLAG(init), FLAG(repr), FLAG(eq), FLAG(order),
-        FLAG(unsafe_hash), FLAG(frozen));
-#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *kwargs =
+        Py_BuildValue("{sOsOsOsOsOsO}", FLAG(init), FLAG(repr), FLAG(eq),
+                      FLAG(order), FLAG(unsafe_hash), FLAG(frozen));
+#if FE_DATACLASS_PARAMS_TEN
     PyObject *more = Py_BuildValue(
         "{sOsOsOsO}", FLAG(match_args), FLAG(kw_only), "slots", Py_True,
         "weakref_slot", o->weakref ? Py_True : Py_False);
@@ -291,8 +283,7 @@ records_describe_setup(records_state *state)
     int status =
         state->lazy_doc == NULL || fields == NULL || params == NULL
                 || options == NULL
-                || PyDict_SetItemString(dict, "__record_params__", options)
-                       < 0
+                || PyDict_SetItemString(dict, "__record_params__", options) < 0
                 || PyDict_SetItem(dict, state->str_dataclass_fields, fields)
                        < 0
                 || PyDict_SetItemString(dict, "__dataclass_params__", params)
@@ -337,8 +328,7 @@ layout_of_field(const record_plan *plan, const record_field *field)
     if (PyDict_GetItemRef(plan->by_name, field->name, &described) < 0) {
         return NULL;
     }
-    bool resolved =
-        described == NULL || ((field_object *)described)->resolved;
+    bool resolved = described == NULL || ((field_object *)described)->resolved;
     Py_XDECREF(described);
     return Py_BuildValue("(OIsIO)", field->name,
                          (unsigned)(field->offset - RECORDS_HEADER),

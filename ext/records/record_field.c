@@ -74,8 +74,8 @@ flag_of(PyObject *obj, const char *attribute, PyObject *nothing, int unset)
     if (value == NULL) {
         return -2;
     }
-    int flag = value == Py_None || value == nothing ? unset
-                                                    : PyObject_IsTrue(value);
+    int flag =
+        value == Py_None || value == nothing ? unset : PyObject_IsTrue(value);
     Py_DECREF(value);
     return flag == -1 && PyErr_Occurred() ? -2 : flag;
 }
@@ -277,8 +277,8 @@ static PyObject *
 field_tp_repr(field_object *self)
 {
     static const char *const names[] = {
-        "name", "type", "default", "default_factory", "init",
-        "repr", "hash", "compare", "metadata",        "kw_only", NULL};
+        "name", "type",    "default",  "default_factory", "init", "repr",
+        "hash", "compare", "metadata", "kw_only",         NULL};
     int entered = Py_ReprEnter((PyObject *)self);
     if (entered != 0) {
         return entered < 0 ? NULL : PyUnicode_FromString("...");
@@ -329,8 +329,8 @@ static PyType_Slot field_slots[] = {
 PyType_Spec records_field_spec = {
     .name = "ferrule.records.Field",
     .basicsize = sizeof(field_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = field_slots,
 };
 
@@ -484,9 +484,8 @@ size_tp_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int overflow;
     long n = PyLong_AsLongAndOverflow(given_size, &overflow);
     if (overflow != 0 || n < 1 || n > RECORDS_SIZE_MAX) {
-        PyErr_Format(PyExc_ValueError,
-                     "Size() wants 1 to %d bytes, got %S", RECORDS_SIZE_MAX,
-                     given_size);
+        PyErr_Format(PyExc_ValueError, "Size() wants 1 to %d bytes, got %S",
+                     RECORDS_SIZE_MAX, given_size);
         return NULL;
     }
     storage_object *self = (storage_object *)type->tp_alloc(type, 0);
@@ -569,8 +568,7 @@ static PyGetSetDef size_getset[] = {
 };
 
 static PyMethodDef storage_methods[] = {
-    {"__reduce__", FE_METHOD(storage_reduce), METH_NOARGS,
-     "Pickle support."},
+    {"__reduce__", FE_METHOD(storage_reduce), METH_NOARGS, "Pickle support."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -651,9 +649,8 @@ set_sized(field_object *field, PyObject *annotation, PyObject *where,
     if (origin == (PyObject *)&PyUnicode_Type) {
         return set_storage(field, FE_STR, size);
     }
-    PyErr_Format(PyExc_TypeError,
-                 "%U.%U: Size(%u) wants bytes or str, got %R", where,
-                 field->name, (unsigned)size, origin);
+    PyErr_Format(PyExc_TypeError, "%U.%U: Size(%u) wants bytes or str, got %R",
+                 where, field->name, (unsigned)size, origin);
     return -1;
 }
 
@@ -675,14 +672,14 @@ records_field_storage(records_state *state, field_object *field,
         return 0;
     }
     PyObject *metadata;
-    int found = PyObject_GetOptionalAttr(annotation, state->str_class_meta,
-                                         &metadata);
+    int found =
+        PyObject_GetOptionalAttr(annotation, state->str_class_meta, &metadata);
     if (found <= 0) {
         return found;
     }
     int status = 0;
-    Py_ssize_t count = PyTuple_Check(metadata) ? PyTuple_GET_SIZE(metadata)
-                                               : 0;
+    Py_ssize_t count =
+        PyTuple_Check(metadata) ? PyTuple_GET_SIZE(metadata) : 0;
     bool stored = false;
     for (Py_ssize_t i = 0; i < count && status == 0; i++) {
         PyObject *item = PyTuple_GET_ITEM(metadata, i);
@@ -701,8 +698,7 @@ records_field_storage(records_state *state, field_object *field,
             status = set_sized(field, annotation, where, storage->size, state);
         }
         else {
-            status = set_storage(field, (fe_kind)storage->kind,
-                                 storage->size);
+            status = set_storage(field, (fe_kind)storage->kind, storage->size);
         }
         stored = true;
     }

@@ -71,8 +71,7 @@ check_missing(const record_plan *plan, PyObject *const *values,
 }
 
 static void
-complain_too_many(const record_plan *plan, Py_ssize_t nargs,
-                  PyObject *kwnames)
+complain_too_many(const record_plan *plan, Py_ssize_t nargs, PyObject *kwnames)
 {
     Py_ssize_t optional = 0, keywords = 0;
     for (Py_ssize_t i = 0; i < plan->positional_count; i++) {
@@ -290,8 +289,8 @@ call_post_init(record_class *cls, PyObject *self, PyObject *const *values)
     records_state *state = cls->state;
     record_thaw thaw = {self, PyThread_get_thread_ident(), state->thawed};
     state->thawed = &thaw;
-    PyObject *result = PyObject_VectorcallMethod(state->str_post_init, stack,
-                                                 count, NULL);
+    PyObject *result =
+        PyObject_VectorcallMethod(state->str_post_init, stack, count, NULL);
     refreeze(state, &thaw);
     PyMem_Free(stack);
     Py_XDECREF(result);
@@ -397,8 +396,7 @@ records_vectorcall(PyObject *op, PyObject *const *args, size_t nargsf,
 /* ---------------------------------------------------------- __init__ */
 
 typedef struct {
-    PyObject_HEAD
-    vectorcallfunc vectorcall;
+    PyObject_HEAD vectorcallfunc vectorcall;
     PyTypeObject *owner; /* owned; NULL until bound */
 } init_object;
 
@@ -437,8 +435,8 @@ init_existing(record_class *cls, PyObject *self, PyObject *const *args,
               Py_ssize_t nargs, PyObject *kwnames)
 {
     record_plan *plan = cls->plan;
-    PyObject **values = PyMem_Malloc((size_t)(plan->param_count + 1)
-                                     * sizeof(PyObject *));
+    PyObject **values =
+        PyMem_Malloc((size_t)(plan->param_count + 1) * sizeof(PyObject *));
     char *block = PyMem_Calloc(1, (size_t)cls->heap.ht_type.tp_basicsize);
     int status = -1;
     if (values == NULL || block == NULL) {
@@ -535,9 +533,9 @@ init_tp_descr_get(PyObject *self, PyObject *obj, PyObject *Py_UNUSED(type))
 static PyObject *
 init_tp_repr(init_object *self)
 {
-    return PyUnicode_FromFormat(
-        "<function %s.__init__>",
-        self->owner != NULL ? self->owner->tp_name : "record");
+    return PyUnicode_FromFormat("<function %s.__init__>",
+                                self->owner != NULL ? self->owner->tp_name
+                                                    : "record");
 }
 
 static PyObject *
@@ -589,10 +587,10 @@ init_get_annotations(init_object *self, void *Py_UNUSED(closure))
     }
     const record_plan *plan = RECORD_CLASS(self->owner)->plan;
     for (Py_ssize_t i = 0; i < plan->param_count; i++) {
-        PyObject *field = plan->by_name != NULL
-                              ? PyDict_GetItemWithError(
-                                  plan->by_name, plan->params[i].name)
-                              : NULL;
+        PyObject *field =
+            plan->by_name != NULL
+                ? PyDict_GetItemWithError(plan->by_name, plan->params[i].name)
+                : NULL;
         if (field == NULL
             || PyDict_SetItem(result, plan->params[i].name,
                               ((field_object *)field)->type)

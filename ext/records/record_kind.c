@@ -13,20 +13,22 @@
 #include <math.h>
 
 const char *const fe_kind_names[FE_KIND_COUNT] = {
-    [FE_I8] = "i8",       [FE_I16] = "i16",     [FE_I32] = "i32",
-    [FE_I64] = "i64",     [FE_U8] = "u8",       [FE_U16] = "u16",
-    [FE_U32] = "u32",     [FE_U64] = "u64",     [FE_F32] = "f32",
-    [FE_F64] = "f64",     [FE_BOOL8] = "bool8", [FE_BYTES] = "bytes",
-    [FE_STR] = "str",     [FE_OBJECT] = "object",
+    [FE_I8] = "i8",   [FE_I16] = "i16",       [FE_I32] = "i32",
+    [FE_I64] = "i64", [FE_U8] = "u8",         [FE_U16] = "u16",
+    [FE_U32] = "u32", [FE_U64] = "u64",       [FE_F32] = "f32",
+    [FE_F64] = "f64", [FE_BOOL8] = "bool8",   [FE_BYTES] = "bytes",
+    [FE_STR] = "str", [FE_OBJECT] = "object",
 };
 
 static const struct {
     uint8_t size, alignment;
 } kind_shape[FE_KIND_COUNT] = {
-    [FE_I8] = {1, 1},    [FE_I16] = {2, 2},   [FE_I32] = {4, 4},
-    [FE_I64] = {8, 8},   [FE_U8] = {1, 1},    [FE_U16] = {2, 2},
-    [FE_U32] = {4, 4},   [FE_U64] = {8, 8},   [FE_F32] = {4, 4},
-    [FE_F64] = {8, 8},   [FE_BOOL8] = {1, 1}, [FE_BYTES] = {0, 1},
+    [FE_I8] = {1, 1},    [FE_I16] = {2, 2},
+    [FE_I32] = {4, 4},   [FE_I64] = {8, 8},
+    [FE_U8] = {1, 1},    [FE_U16] = {2, 2},
+    [FE_U32] = {4, 4},   [FE_U64] = {8, 8},
+    [FE_F32] = {4, 4},   [FE_F64] = {8, 8},
+    [FE_BOOL8] = {1, 1}, [FE_BYTES] = {0, 1},
     [FE_STR] = {0, 1},   [FE_OBJECT] = {sizeof(void *), sizeof(void *)},
 };
 
@@ -55,8 +57,8 @@ refuse(PyObject *exception, PyObject *qualname, const record_field *field,
     PyObject *shown = wanted != NULL ? PyObject_Repr(value) : NULL;
     if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
         PyObject *start = PyUnicode_Substring(shown, 0, 57);
-        Py_SETREF(shown, start != NULL ? PyUnicode_FromFormat("%U...", start)
-                                       : NULL);
+        Py_SETREF(shown,
+                  start != NULL ? PyUnicode_FromFormat("%U...", start) : NULL);
         Py_XDECREF(start);
     }
     if (shown != NULL) {

@@ -100,8 +100,7 @@ fe_load_unboxed(const char *at, const record_field *field)
     case FE_BYTES:
         return PyBytes_FromStringAndSize(at, (Py_ssize_t)field->size);
     case FE_STR:
-        return PyUnicode_DecodeUTF8(at, fe_text_length(at, field->size),
-                                    NULL);
+        return PyUnicode_DecodeUTF8(at, fe_text_length(at, field->size), NULL);
     case FE_OBJECT:
     case FE_KIND_COUNT:
         break;

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * From annotations to a plan: which fields a class has, what its constructor
- * takes, and where in the object each field lies. Runs once per class.
+ * The plan of a class: where in the object each field lies, and what the
+ * constructor takes. Made once per class.
  */
 #include "records_state.h"
 
 record_plan *
 records_plan_new(records_state *state)
 {
-    record_plan *plan = (record_plan *)state->plan_type->tp_alloc(
-        state->plan_type, 0);
+    record_plan *plan =
+        (record_plan *)state->plan_type->tp_alloc(state->plan_type, 0);
     if (plan == NULL) {
         return NULL;
     }
@@ -61,9 +61,8 @@ records_plan_copy(records_state *state, const record_plan *base)
     bool failed = false;
     plan->options = base->options;
     plan->space = base->space;
-    plan->space.holes =
-        duplicate(base->space.holes, base->space.hole_count,
-                  sizeof(record_hole), &failed);
+    plan->space.holes = duplicate(base->space.holes, base->space.hole_count,
+                                  sizeof(record_hole), &failed);
     plan->fields = duplicate(base->fields, (size_t)base->field_count,
                              sizeof(record_field), &failed);
     plan->objects = duplicate(base->objects, (size_t)base->object_count,
@@ -158,8 +157,8 @@ static PyType_Slot plan_slots[] = {
 PyType_Spec records_plan_spec = {
     .name = "ferrule._records.Plan",
     .basicsize = sizeof(record_plan),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
-             | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+             | Py_TPFLAGS_DISALLOW_INSTANTIATION,
     .slots = plan_slots,
 };
 
@@ -172,15 +171,13 @@ round_up(uint32_t at, uint32_t alignment)
 }
 
 static int
-add_hole(record_space *space, uint32_t at_index, uint32_t start,
-         uint32_t stop)
+add_hole(record_space *space, uint32_t at_index, uint32_t start, uint32_t stop)
 {
     if (start == stop) {
         return 0;
     }
-    record_hole *holes =
-        PyMem_Realloc(space->holes,
-                      (space->hole_count + 1) * sizeof(record_hole));
+    record_hole *holes = PyMem_Realloc(
+        space->holes, (space->hole_count + 1) * sizeof(record_hole));
     if (holes == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -225,9 +222,8 @@ records_space_reserve(record_space *space, uint32_t size, uint32_t alignment,
 static int
 add_object(record_plan *plan, uint32_t offset)
 {
-    uint32_t *objects =
-        PyMem_Realloc(plan->objects, (size_t)(plan->object_count + 1)
-                                         * sizeof(*objects));
+    uint32_t *objects = PyMem_Realloc(
+        plan->objects, (size_t)(plan->object_count + 1) * sizeof(*objects));
     if (objects == NULL) {
         PyErr_NoMemory();
         return -1;
@@ -241,7 +237,8 @@ int
 records_plan_add_object(record_plan *plan, uint32_t *offset)
 {
     if (records_space_reserve(&plan->space, sizeof(PyObject *),
-                              sizeof(PyObject *), offset) < 0) {
+                              sizeof(PyObject *), offset)
+        < 0) {
         return -1;
     }
     return add_object(plan, *offset);
@@ -266,7 +263,8 @@ place_field(record_plan *plan, const field_object *field)
     entry->flags = field_flags(field);
     uint32_t alignment = records_kind_alignment((fe_kind)field->kind);
     if (records_space_reserve(&plan->space, field->size, alignment,
-                              &entry->offset) < 0
+                              &entry->offset)
+            < 0
         || (field->kind == FE_OBJECT && add_object(plan, entry->offset) < 0)) {
         return -1;
     }
@@ -307,524 +305,12 @@ records_plan_place(record_plan *plan, uint32_t tail)
         }
         index++;
         if (plan->space.end > RECORDS_INSTANCE_MAX) {
-            PyErr_Format(PyExc_TypeError,
-                         "%U: fields take more than %d bytes",
+            PyErr_Format(PyExc_TypeError, "%U: fields take more than %d bytes",
                          plan->qualname, RECORDS_INSTANCE_MAX);
             return -1;
         }
     }
     return 0;
-}
-
-/* ------------------------------------------------------- annotations */
-
-/* What one pass over a class body needs to know. */
-typedef struct {
-    records_state *state;
-    record_plan *plan;
-    PyObject *namespace;   /* borrowed: the class body */
-    PyObject *globals;     /* borrowed or NULL */
-    PyObject *locals;      /* owned or NULL: the enclosing function's */
-    bool looked;           /* for them */
-    PyObject *dataclasses; /* borrowed or NULL: the module, if imported */
-    PyObject *typing;      /* borrowed or NULL */
-    bool kw_only;    /* fields from here on */
-    bool saw_marker; /* KW_ONLY was there */
-} scan;
-
-/* 1: obj is module.name; 0 not; -1 error. No module: 0. */
-static int
-is_from(PyObject *obj, PyObject *module, const char *name)
-{
-    if (module == NULL) {
-        return 0;
-    }
-    PyObject *value = PyObject_GetAttrString(module, name);
-    if (value == NULL) {
-        return -1;
-    }
-    Py_DECREF(value); /* the module keeps it */
-    return value == obj;
-}
-
-typedef enum { IS_FIELD, IS_CLASSVAR, IS_INITVAR, IS_KW_ONLY } meaning;
-
-/* The meaning of an annotation, -1 on error. */
-static int
-meaning_of(scan *s, PyObject *annotation)
-{
-    if (s->dataclasses != NULL) {
-        int found = is_from(annotation, s->dataclasses, "KW_ONLY");
-        if (found != 0) {
-            return found < 0 ? -1 : IS_KW_ONLY;
-        }
-        found = is_from(annotation, s->dataclasses, "InitVar");
-        if (found == 0) {
-            found = is_from((PyObject *)Py_TYPE(annotation), s->dataclasses,
-                            "InitVar");
-        }
-        if (found != 0) {
-            return found < 0 ? -1 : IS_INITVAR;
-        }
-    }
-    if (PyType_Check(annotation) || s->typing == NULL) {
-        return IS_FIELD;
-    }
-    int found = is_from(annotation, s->typing, "ClassVar");
-    if (found != 0) {
-        return found < 0 ? -1 : IS_CLASSVAR;
-    }
-    PyObject *origin;
-    found = PyObject_GetOptionalAttr(annotation, s->state->str_origin,
-                                     &origin);
-    if (found <= 0) {
-        return found < 0 ? -1 : IS_FIELD;
-    }
-    found = is_from(origin, s->typing, "ClassVar");
-    Py_DECREF(origin);
-    return found < 0 ? -1 : (found ? IS_CLASSVAR : IS_FIELD);
-}
-
-/* The variables of the function the class statement stands in. */
-static void
-find_locals(scan *s)
-{
-    if (s->locals != NULL || s->looked) {
-        return;
-    }
-    s->looked = true;
-    PyObject *locals = PyEval_GetLocals();
-    if (locals != NULL && locals != s->globals && PyDict_Check(locals)) {
-        s->locals = Py_NewRef(locals);
-    }
-}
-
-/* Put the class's type parameters (PEP 695) into the scope by name. */
-static int
-add_type_params(scan *s, PyObject *scope)
-{
-    PyObject *params;
-    PyObject *key = PyUnicode_FromString("__type_params__");
-    int found =
-        key != NULL ? PyDict_GetItemRef(s->namespace, key, &params) : -1;
-    Py_XDECREF(key);
-    if (found <= 0 || !PyTuple_Check(params)) {
-        return found < 0 ? -1 : 0;
-    }
-    int status = 0;
-    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(params); i++) {
-        PyObject *param = PyTuple_GET_ITEM(params, i);
-        PyObject *name = PyObject_GetAttrString(param, "__name__");
-        status = name != NULL ? PyDict_SetItem(scope, name, param) : -1;
-        Py_XDECREF(name);
-    }
-    Py_DECREF(params);
-    return status;
-}
-
-/* new: the names an annotation may use besides the module's */
-static PyObject *
-annotation_scope(scan *s)
-{
-    PyObject *scope = PyDict_New();
-    if (scope == NULL
-        || (s->locals != NULL && PyDict_Update(scope, s->locals) < 0)
-        || add_type_params(s, scope) < 0
-        || PyDict_Update(scope, s->namespace) < 0) {
-        Py_CLEAR(scope);
-    }
-    return scope;
-}
-
-/* new: eval(text) where the class stands; NULL without an exception when it
- * cannot be evaluated, with one when evaluation must not go on.
- */
-static PyObject *
-evaluate_text(scan *s, PyObject *text)
-{
-    find_locals(s);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    PyObject *stripped = PyObject_CallMethod(text, "strip", NULL);
-    PyObject *scope = stripped != NULL ? annotation_scope(s) : NULL;
-    const char *source = scope != NULL ? PyUnicode_AsUTF8(stripped) : NULL;
-    PyObject *result =
-        source != NULL ? PyRun_String(source, Py_eval_input, s->globals, scope)
-                       : NULL;
-    Py_XDECREF(stripped);
-    Py_XDECREF(scope);
-    if (result == NULL && PyErr_ExceptionMatches(PyExc_Exception)
-        && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-        PyErr_Clear(); /* any Exception: the annotation stays text */
-    }
-    return result;
-}
-
-/* new: the leading part of an annotation that can be a dotted name */
-static PyObject *
-dotted_head(PyObject *text)
-{
-    Py_ssize_t size = PyUnicode_GET_LENGTH(text), end = 0, name_end = 0;
-    for (; end < size; end++) {
-        Py_UCS4 c = PyUnicode_READ_CHAR(text, end);
-        if (Py_UNICODE_ISALNUM(c) || c == '_') {
-            name_end = end + 1;
-        }
-        else if (c != '.' && !Py_UNICODE_ISSPACE(c)) {
-            break;
-        }
-    }
-    return PyUnicode_Substring(text, 0, name_end);
-}
-
-/* new: the annotation's value, or the text itself when it has none. */
-static PyObject *
-evaluate(scan *s, PyObject *text)
-{
-    if (s->globals == NULL) {
-        return Py_NewRef(text);
-    }
-    PyObject *value = evaluate_text(s, text);
-    if (value != NULL || PyErr_Occurred()) {
-        return value;
-    }
-    /* "ClassVar[Unknown]": the dotted name in front says enough */
-    PyObject *head = dotted_head(text);
-    value = head != NULL ? evaluate_text(s, head) : NULL;
-    Py_XDECREF(head);
-    if (value == NULL && PyErr_Occurred()) {
-        return NULL;
-    }
-    if (value != NULL) {
-        int what = meaning_of(s, value);
-        if (what > IS_FIELD) {
-            return value;
-        }
-        Py_DECREF(value);
-        if (what < 0) {
-            return NULL;
-        }
-    }
-    return Py_NewRef(text);
-}
-
-/* new: the Field for a name: what the body assigned, or a bare one */
-static field_object *
-field_of(scan *s, PyObject *name, bool *assigned)
-{
-    PyObject *value;
-    int found = PyDict_GetItemRef(s->namespace, name, &value);
-    if (found < 0) {
-        return NULL;
-    }
-    *assigned = found > 0;
-    field_object *field;
-    if (found == 0) {
-        field = records_field_new(s->state);
-    }
-    else if (Py_IS_TYPE(value, s->state->field_type)) {
-        field = records_field_copy(s->state, (field_object *)value);
-    }
-    else {
-        int foreign = is_from((PyObject *)Py_TYPE(value), s->dataclasses,
-                              "Field");
-        field = foreign < 0   ? NULL
-                : foreign > 0 ? records_field_adopt(s->state, value)
-                              : records_field_new(s->state);
-        if (field != NULL && !foreign) {
-            field->default_value = Py_NewRef(value);
-        }
-    }
-    Py_XDECREF(value);
-    if (field != NULL) {
-        Py_XSETREF(field->name, Py_NewRef(name));
-    }
-    return field;
-}
-
-static int
-check_role(scan *s, field_object *field)
-{
-    PyObject *where = s->plan->qualname;
-    if (field->role != ROLE_FIELD && field->factory != NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "%U: field %U cannot have a default factory", where,
-                     field->name);
-        return -1;
-    }
-    if (field->role == ROLE_CLASSVAR && field->kw_only >= 0) {
-        PyErr_Format(PyExc_TypeError,
-                     "%U: field %U is a ClassVar but specifies kw_only",
-                     where, field->name);
-        return -1;
-    }
-    if (field->role == ROLE_FIELD && field->default_value != NULL
-        && Py_TYPE(field->default_value)->tp_hash
-               == PyObject_HashNotImplemented) {
-        PyErr_Format(PyExc_ValueError,
-                     "mutable default %R for field %U is not allowed: "
-                     "use default_factory",
-                     Py_TYPE(field->default_value), field->name);
-        return -1;
-    }
-    return 0;
-}
-
-/* The default of an unboxed field is tried once, at definition. */
-static int
-check_default(scan *s, field_object *field)
-{
-    if (field->kind == FE_OBJECT || field->default_value == NULL
-        || field->role != ROLE_FIELD) {
-        return 0;
-    }
-    record_field trial = {
-        .name = field->name, .size = field->size, .kind = field->kind};
-    char *room = PyMem_Malloc(field->size);
-    if (room == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    int status = records_store(s->plan->qualname, &trial, room,
-                               field->default_value);
-    PyMem_Free(room);
-    return status;
-}
-
-/* A field declared again keeps its storage. */
-static int
-check_redeclared(scan *s, field_object *field)
-{
-    PyObject *old_value;
-    int found = PyDict_GetItemRef(s->plan->by_name, field->name, &old_value);
-    if (found <= 0) {
-        return found;
-    }
-    field_object *old = (field_object *)old_value;
-    int status = 0;
-    if (old->role != ROLE_CLASSVAR
-        && (old->role != field->role || old->kind != field->kind
-            || old->size != field->size)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%U.%U: declared as %s, but a base stores it as %s",
-                     s->plan->qualname, field->name,
-                     fe_kind_names[field->kind], fe_kind_names[old->kind]);
-        status = -1;
-    }
-    Py_DECREF(old_value);
-    return status;
-}
-
-static bool
-reserved(PyObject *name)
-{
-    Py_ssize_t size = PyUnicode_GET_LENGTH(name);
-    return size > 4 && PyUnicode_READ_CHAR(name, 0) == '_'
-           && PyUnicode_READ_CHAR(name, 1) == '_'
-           && PyUnicode_READ_CHAR(name, size - 1) == '_'
-           && PyUnicode_READ_CHAR(name, size - 2) == '_';
-}
-
-/* Take the default out of the class body: the field's descriptor goes where
- * it stood. ClassVar and InitVar defaults stay as class attributes.
- */
-static int
-settle_default(scan *s, field_object *field, bool assigned)
-{
-    if (!assigned) {
-        return 0;
-    }
-    if (field->role == ROLE_FIELD || field->default_value == NULL) {
-        return fe_dict_discard(s->namespace, field->name) < 0 ? -1 : 0;
-    }
-    return PyDict_SetItem(s->namespace, field->name, field->default_value);
-}
-
-static int
-add_field(scan *s, field_object *field, PyObject *annotation, bool assigned)
-{
-    record_plan *plan = s->plan;
-    if (reserved(field->name) && field->role == ROLE_FIELD) {
-        PyErr_Format(PyExc_TypeError, "%U.%U: the name is reserved",
-                     plan->qualname, field->name);
-        return -1;
-    }
-    if (field->role == ROLE_FIELD && field->resolved
-        && records_field_storage(s->state, field, annotation, plan->qualname,
-                                 plan->options.packed) < 0) {
-        return -1;
-    }
-    if (check_role(s, field) < 0 || check_redeclared(s, field) < 0
-        || check_default(s, field) < 0) {
-        return -1;
-    }
-    if (field->kw_only < 0 && field->role != ROLE_CLASSVAR) {
-        field->kw_only = s->kw_only;
-    }
-    if (field->role == ROLE_INITVAR) {
-        plan->has_initvars = true;
-    }
-    if (settle_default(s, field, assigned) < 0) {
-        return -1;
-    }
-    return PyDict_SetItem(plan->by_name, field->name, (PyObject *)field);
-}
-
-static int
-scan_one(scan *s, PyObject *name, PyObject *declared)
-{
-    PyObject *annotation = PyUnicode_Check(declared) ? evaluate(s, declared)
-                                                     : Py_NewRef(declared);
-    if (annotation == NULL) {
-        return -1;
-    }
-    bool assigned = false;
-    field_object *field = NULL;
-    int status = -1;
-    int what = meaning_of(s, annotation);
-    if (what < 0) {
-        goto done;
-    }
-    if (what == IS_KW_ONLY) {
-        if (s->saw_marker) {
-            PyErr_Format(PyExc_TypeError,
-                         "%R is KW_ONLY, but KW_ONLY has already been "
-                         "specified",
-                         name);
-            goto done;
-        }
-        s->kw_only = true;
-        s->saw_marker = true;
-        status = 0;
-        goto done;
-    }
-    field = field_of(s, name, &assigned);
-    if (field == NULL) {
-        goto done;
-    }
-    Py_XSETREF(field->type, Py_NewRef(declared));
-    field->role = what == IS_CLASSVAR  ? ROLE_CLASSVAR
-                  : what == IS_INITVAR ? ROLE_INITVAR
-                                       : ROLE_FIELD;
-    field->resolved = !PyUnicode_Check(annotation);
-    status = add_field(s, field, annotation, assigned);
-done:
-    Py_DECREF(annotation);
-    Py_XDECREF(field);
-    return status;
-}
-
-/* dataclasses' rule: a field() without an annotation is a mistake. */
-static int
-check_unannotated(scan *s, PyObject *annotations)
-{
-    Py_ssize_t at = 0;
-    PyObject *name, *value;
-    while (PyDict_Next(s->namespace, &at, &name, &value)) {
-        int foreign = is_from((PyObject *)Py_TYPE(value), s->dataclasses,
-                              "Field");
-        if (foreign < 0) {
-            return -1;
-        }
-        if (!foreign && !Py_IS_TYPE(value, s->state->field_type)) {
-            continue;
-        }
-        int known = annotations != NULL ? PyDict_Contains(annotations, name)
-                                        : 0;
-        if (known < 0) {
-            return -1;
-        }
-        if (!known) {
-            PyErr_Format(PyExc_TypeError,
-                         "%R is a field but has no type annotation", name);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int
-scan_all(scan *s, PyObject *annotations)
-{
-    if (check_unannotated(s, annotations) < 0) {
-        return -1;
-    }
-    if (annotations == NULL) {
-        return 0;
-    }
-    /* evaluating runs code that may change the dict: walk a copy */
-    PyObject *items = PyDict_Items(annotations);
-    if (items == NULL) {
-        return -1;
-    }
-    int status = 0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items) && status == 0; i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
-        PyObject *name = PyTuple_GET_ITEM(item, 0);
-        if (!PyUnicode_Check(name)) {
-            PyErr_Format(PyExc_TypeError, "%U: field name %R is not a str",
-                         s->plan->qualname, name);
-            status = -1;
-            break;
-        }
-        Py_INCREF(name);
-        PyUnicode_InternInPlace(&name);
-        status = scan_one(s, name, PyTuple_GET_ITEM(item, 1));
-        Py_DECREF(name);
-    }
-    Py_DECREF(items);
-    return status;
-}
-
-/* new reference to an imported module, NULL (no error) when not imported */
-static PyObject *
-imported(const char *name)
-{
-    PyObject *key = PyUnicode_FromString(name);
-    PyObject *module = key != NULL ? PyImport_GetModule(key) : NULL;
-    Py_XDECREF(key);
-    return module;
-}
-
-/* Read the annotations of a class body into plan->by_name, and take the
- * defaults out of the body. `locals`: the enclosing function's, or NULL.
- */
-int
-records_plan_collect(records_state *state, record_plan *plan,
-                     PyObject *namespace, PyObject *annotations,
-                     PyObject *locals)
-{
-    scan s = {.state = state,
-              .plan = plan,
-              .namespace = namespace,
-              .locals = Py_XNewRef(locals),
-              .kw_only = plan->options.kw_only};
-    s.dataclasses = imported("dataclasses");
-    s.typing = PyErr_Occurred() ? NULL : imported("typing");
-    PyObject *module = NULL, *name = NULL;
-    int status = -1;
-    if (PyErr_Occurred()
-        || PyDict_GetItemRef(namespace, state->str_module, &name) < 0) {
-        goto done;
-    }
-    if (name != NULL && PyUnicode_Check(name)) {
-        module = PyImport_GetModule(name);
-        if (module == NULL && PyErr_Occurred()) {
-            goto done;
-        }
-    }
-    s.globals = module != NULL && PyModule_Check(module)
-                    ? PyModule_GetDict(module)
-                    : PyEval_GetGlobals();
-    status = scan_all(&s, annotations);
-done:
-    Py_XDECREF(name);
-    Py_XDECREF(module);
-    Py_XDECREF(s.locals);
-    Py_XDECREF(s.dataclasses);
-    Py_XDECREF(s.typing);
-    return status;
 }
 
 /* ---------------------------------------------------------- parameters */

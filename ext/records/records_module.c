@@ -85,20 +85,15 @@ add_types(PyObject *module, records_state *state)
                            add_type(module, &records_field_spec))
                    && (state->storage_type =
                            add_type(module, &records_storage_spec))
-                   && (state->size_type =
-                           add_type(module, &records_size_spec))
+                   && (state->size_type = add_type(module, &records_size_spec))
                    && (state->unboxed_type =
                            add_type(module, &records_unboxed_spec))
                    && (state->cached_type =
                            add_type(module, &records_cached_spec))
-                   && (state->init_type =
-                           add_type(module, &records_init_spec))
-                   && (state->lazy_type =
-                           add_type(module, &records_lazy_spec))
-                   && (state->meta_type =
-                           add_type(module, &records_meta_spec))
-                   && (state->base_type =
-                           add_type(module, &records_base_spec))
+                   && (state->init_type = add_type(module, &records_init_spec))
+                   && (state->lazy_type = add_type(module, &records_lazy_spec))
+                   && (state->meta_type = add_type(module, &records_meta_spec))
+                   && (state->base_type = add_type(module, &records_base_spec))
                ? 0
                : -1;
 }
@@ -151,14 +146,10 @@ PyDoc_STRVAR(records_module__doc__,
 static PyModuleDef_Slot records_module_slots[] = FE_MODULE_SLOTS(records_exec);
 
 static struct PyModuleDef records_module = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "_records",
-    .m_doc = records_module__doc__,
-    .m_size = sizeof(records_state),
-    .m_slots = records_module_slots,
-    .m_traverse = records_module_traverse,
-    .m_clear = records_module_clear,
-    .m_free = records_module_free,
+    PyModuleDef_HEAD_INIT,           .m_name = "_records",
+    .m_doc = records_module__doc__,  .m_size = sizeof(records_state),
+    .m_slots = records_module_slots, .m_traverse = records_module_traverse,
+    .m_clear = records_module_clear, .m_free = records_module_free,
 };
 
 PyMODINIT_FUNC PyInit__records(void);

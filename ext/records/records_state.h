@@ -13,7 +13,7 @@
 
 /* Fields start right after the object's header. */
 #define RECORDS_HEADER ((uint32_t)sizeof(PyObject))
-#define RECORDS_SIZE_MAX (1 << 20)      /* of one Size(n) */
+#define RECORDS_SIZE_MAX (1 << 20)     /* of one Size(n) */
 #define RECORDS_INSTANCE_MAX (1 << 26) /* of one record; offsets are u32 */
 
 /* One entry of the constructor: a parameter, or a field the constructor sets
@@ -52,15 +52,14 @@ typedef struct {
  * Lives as long as the class; tp_clear only drops what users put in.
  */
 typedef struct {
-    PyObject_HEAD
-    PyTypeObject *owner;  /* borrowed: the class owns its plan */
-    PyObject *qualname;   /* owned: for messages */
-    PyObject *by_name;    /* owned: dict name -> Field, in order */
-    PyObject *init;       /* owned: its __init__ object, or NULL */
-    PyObject *restore;    /* owned: bound _restore, made when pickling */
-    PyObject *cached;     /* owned: tuple of names of cached properties */
+    PyObject_HEAD PyTypeObject *owner; /* borrowed: the class owns its plan */
+    PyObject *qualname;                /* owned: for messages */
+    PyObject *by_name;     /* owned: dict name -> Field, in order */
+    PyObject *init;        /* owned: its __init__ object, or NULL */
+    PyObject *restore;     /* owned: bound _restore, made when pickling */
+    PyObject *cached;      /* owned: tuple of names of cached properties */
     PyObject *field_tuple; /* owned: fields(cls), made when asked */
-    record_field *fields; /* stored fields, base's first */
+    record_field *fields;  /* stored fields, base's first */
     Py_ssize_t field_count;
     record_param *params; /* parameters, then self-set fields */
     Py_ssize_t param_count;
@@ -76,14 +75,14 @@ typedef struct {
     /* How many leading fields take part: a class without, say, its own repr
      * inherits its base's, which knows the base's fields only. */
     Py_ssize_t eq_fields, order_fields, hash_fields, repr_fields;
-    bool simple;     /* parameters are exactly the fields, nothing else */
-    bool bare;       /* instances hold the fields and nothing else */
-    bool post_init;  /* has __post_init__ */
+    bool simple;    /* parameters are exactly the fields, nothing else */
+    bool bare;      /* instances hold the fields and nothing else */
+    bool post_init; /* has __post_init__ */
     bool has_initvars;
-    bool methods;    /* defines something callable: no fast getattro */
-    bool stated;     /* some option was given */
-    bool decorated;  /* made by @record: subclasses are plain classes */
-    bool plain;      /* an undecorated subclass of a decorated record */
+    bool methods;      /* defines something callable: no fast getattro */
+    bool stated;       /* some option was given */
+    bool decorated;    /* made by @record: subclasses are plain classes */
+    bool plain;        /* an undecorated subclass of a decorated record */
     bool own_weaklist; /* the layout holds the weak reference list */
 } record_plan;
 
@@ -263,13 +262,15 @@ extern PyMethodDef records_describe_methods[];
 PyObject *records_signature(PyObject *cls, bool with_self);
 int records_describe_setup(records_state *state);
 
-/* record_plan.c: from annotations to a field table */
-extern PyType_Spec records_plan_spec;
-record_plan *records_plan_new(records_state *state);
-record_plan *records_plan_copy(records_state *state, const record_plan *base);
+/* record_scan.c: from a class body to Fields */
 int records_plan_collect(records_state *state, record_plan *plan,
                          PyObject *namespace, PyObject *annotations,
                          PyObject *locals);
+
+/* record_plan.c: places and parameters */
+extern PyType_Spec records_plan_spec;
+record_plan *records_plan_new(records_state *state);
+record_plan *records_plan_copy(records_state *state, const record_plan *base);
 int records_plan_params(record_plan *plan);
 int records_plan_place(record_plan *plan, uint32_t tail);
 int records_plan_add_object(record_plan *plan, uint32_t *offset);
@@ -281,8 +282,7 @@ int records_space_reserve(record_space *space, uint32_t size,
  * stand in `flattened`, with their true sizes beside.
  */
 typedef struct {
-    PyObject_HEAD
-    record_plan *plan;   /* owned; handed over to the class */
+    PyObject_HEAD record_plan *plan; /* owned; handed over to the class */
     PyObject *error;     /* owned: what went wrong in __set_name__ */
     record_class *base;  /* borrowed: for the statement's time */
     PyObject *flattened; /* owned: list of classes */
@@ -292,8 +292,7 @@ typedef struct {
 /* record_class.c: the class statement */
 bool records_is_class(records_state *state, PyObject *obj);
 void records_binder_unflatten(binder_object *binder);
-PyObject *records_meta_new(PyObject *module, PyObject *args,
-                           PyObject *kwargs);
+PyObject *records_meta_new(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* record_bind.c: layout of a class, RecordMeta */
 extern PyType_Spec records_binder_spec, records_meta_spec;
@@ -309,17 +308,15 @@ records_state *records_get_state(PyObject *module);
 records_state *records_state_of_type(PyTypeObject *type);
 
 /* record_field.c: Field, Storage, Size */
-extern PyType_Spec records_field_spec, records_storage_spec,
-    records_size_spec;
+extern PyType_Spec records_field_spec, records_storage_spec, records_size_spec;
 extern PyMethodDef records_field_methods[];
 typedef enum { ROLE_FIELD, ROLE_INITVAR, ROLE_CLASSVAR } record_role;
 typedef struct {
-    PyObject_HEAD
-    PyObject *name;          /* owned or NULL */
-    PyObject *type;          /* owned or NULL */
-    PyObject *default_value; /* owned or NULL: no default */
-    PyObject *factory;       /* owned or NULL */
-    PyObject *metadata;      /* owned: mapping or None */
+    PyObject_HEAD PyObject *name; /* owned or NULL */
+    PyObject *type;               /* owned or NULL */
+    PyObject *default_value;      /* owned or NULL: no default */
+    PyObject *factory;            /* owned or NULL */
+    PyObject *metadata;           /* owned: mapping or None */
     char init, repr, compare;
     int8_t hash;    /* -1: as compare */
     int8_t kw_only; /* -1: as the class */
@@ -328,9 +325,8 @@ typedef struct {
     uint32_t size;
 } field_object;
 typedef struct {
-    PyObject_HEAD
-    uint32_t size; /* Size: n */
-    uint8_t kind;  /* Storage: its kind */
+    PyObject_HEAD uint32_t size; /* Size: n */
+    uint8_t kind;                /* Storage: its kind */
 } storage_object;
 field_object *records_field_new(records_state *state);
 field_object *records_field_copy(records_state *state, const field_object *);

@@ -20,7 +20,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import CellType, FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast, overload
 
 from ._records import (
     Field,
@@ -37,10 +37,12 @@ from ._records import (
 )
 
 if TYPE_CHECKING:
+    from abc import ABCMeta as _ProtocolMeta
     from dataclasses import KW_ONLY, MISSING, FrozenInstanceError, InitVar
 
     from typing_extensions import dataclass_transform
 else:
+    _ProtocolMeta = type(Protocol)
 
     def dataclass_transform(**_options: Any) -> Callable[[Any], Any]:
         return lambda decorated: decorated
@@ -106,7 +108,8 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class _AbstractRecordMeta(RecordMeta, type(Protocol)):  # type: ignore[misc]
+@dataclass_transform(field_specifiers=(field,))
+class _AbstractRecordMeta(RecordMeta, _ProtocolMeta):
     """Metaclass of abstract records: also an ABCMeta, and a Protocol's."""
 
 
@@ -156,13 +159,16 @@ def layout(cls: type | Record) -> Layout:
     return Layout(size, alignment, described, instance_size, gc, has_dict)
 
 
-def _metaclass_for(*classes: type) -> type:
+def _metaclass_for(*classes: type) -> type[RecordMeta]:
     """A record metaclass that is also the metaclass of each of `classes`."""
-    metas = {type(cls) for cls in classes}
-    for candidate in (RecordMeta, _AbstractRecordMeta, *metas):
-        if issubclass(candidate, RecordMeta) and metas <= set(candidate.__mro__):
+    metas: set[type] = {type(cls) for cls in classes}
+    candidates: list[type[RecordMeta]] = [RecordMeta, _AbstractRecordMeta]
+    candidates += [meta for meta in metas if issubclass(meta, RecordMeta)]
+    for candidate in candidates:
+        if metas <= set(type.mro(candidate)):
             return candidate
-    return type("RecordMeta", (RecordMeta, *(metas - {type, RecordMeta})), {})
+    others = tuple([meta for meta in metas if not issubclass(RecordMeta, meta)])
+    return cast("type[RecordMeta]", type("RecordMeta", (RecordMeta, *others), {}))
 
 
 def _functions(value: Any) -> Iterable[Any]:
@@ -225,10 +231,11 @@ def _rebuild(cls: type, options: Mapping[str, Any], frame: FrameType) -> type:
     if "__slots__" in namespace:
         if not isinstance(cls, RecordMeta):
             raise TypeError(f"{cls.__name__} already specifies __slots__")
-        now = vars(cls.__record_params__)
+        now = vars(cast("type[Record]", cls).__record_params__)
         if any([now[name] != value for name, value in options.items() if value is not None]):
             raise TypeError(
-                f"{cls.__name__} is a record already: its base is one; give options as class keywords"
+                f"{cls.__name__} is a record already, since its base is one; "
+                "give options as class keywords"
             )
         return cls
     for name in ("__dict__", "__weakref__"):
@@ -350,7 +357,7 @@ def make_record(
     import keyword  # noqa: PLC0415
     import types  # noqa: PLC0415
 
-    defaults: dict[str, Any] = record.__kwdefaults__
+    defaults = cast("dict[str, Any]", record.__kwdefaults__)
     for name in options.keys() - defaults.keys():
         raise TypeError(f"make_record() got an unexpected keyword argument {name!r}")
     annotations: dict[str, Any] = {}
