@@ -161,6 +161,7 @@ def test_the_collector_is_left_as_it_was() -> None:
         assert gc.isenabled() is before
 
 
+@pytest.mark.resident
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_of_slots() -> None:
     """The article's class: 40 bytes and the collector's 16, boxes of 24 and 32, a list slot."""
@@ -170,6 +171,7 @@ def test_memory_of_slots() -> None:
     assert 100 < found.traced < 140
 
 
+@pytest.mark.resident
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_memory_of_records() -> None:
     """No boxes: a header of 16 bytes, three fields, a list slot."""

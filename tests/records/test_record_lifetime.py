@@ -451,6 +451,7 @@ def test_tracemalloc_knows_the_line_that_made_a_record(native):
     del kept
 
 
+@pytest.mark.resident
 def test_a_million_readings_cost_less_than_64_bytes_each(native):
     program = """
     import resource, sys
