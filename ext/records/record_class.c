@@ -722,6 +722,20 @@ with_binder(statement *s, binder_object *binder)
     return namespace;
 }
 
+/* The class exists but its binder was not called. */
+static void
+complain_unbound(statement *s)
+{
+    if (s->meta == (PyObject *)s->state->meta_type) {
+        /* type.__new__ lost the error of looking up __set_name__: only a
+         * failed allocation makes it fail */
+        PyErr_NoMemory();
+        return;
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "%U: the metaclass did not pass the class body on", s->name);
+}
+
 static PyObject *
 make_class(statement *s)
 {
@@ -751,12 +765,8 @@ make_class(statement *s)
         Py_CLEAR(cls);
         PyErr_SetRaisedException(Py_NewRef(binder->error));
     }
-    else if (cls != NULL
-             && (!PyObject_TypeCheck(cls, s->state->meta_type)
-                 || RECORD_CLASS(cls)->plan == NULL)) {
-        PyErr_Format(PyExc_TypeError,
-                     "%U: the metaclass did not pass the class body on",
-                     s->name);
+    else if (cls != NULL && !records_is_class(s->state, cls)) {
+        complain_unbound(s);
         Py_CLEAR(cls);
     }
     if (cls != NULL && s->plan->options.sealed) {

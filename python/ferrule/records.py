@@ -18,6 +18,7 @@ Where a record and a dataclass overlap they behave alike, down to ``dataclasses.
 from __future__ import annotations
 
 import sys
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from types import CellType, FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast, overload
@@ -386,6 +387,7 @@ def make_record(
         body["__orig_bases__"] = written
     meta = _metaclass_for(*bases)
     keywords = _class_keywords({**defaults, **options})
-    keywords |= {"metaclass": meta, "_decorated": True, "_locals": _scope(frame, annotations)}
+    keywords |= {"metaclass": meta, "_decorated": True}
+    keywords["_locals"] = {"typing": typing, **_scope(frame, annotations)}
     bases = _with_record(bases, meta)
     return types.new_class(cls_name, bases, keywords, lambda ns: ns.update(body))

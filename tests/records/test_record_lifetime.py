@@ -21,6 +21,7 @@ from lifetime import in_subinterpreter, no_leak, run_threads, walk_oom
 SETUP = """
 import copy, functools, operator, pickle, sys
 from typing import Annotated
+from ferrule._records import _layout
 from ferrule.records import *
 
 class Reading(Record, gc=False):
@@ -129,7 +130,8 @@ ERRORS = {
     "astuple of something else": "refuse(astuple, 5)",
     "replace with a wrong value": "refuse(replace, frozen, x='x')",
     "replace with an unknown name": "refuse(replace, frozen, nope=1)",
-    "layout of something else": "refuse(layout, 5)",
+    # the native part: CPython may lose an exception that unwinds a Python frame without memory
+    "layout of something else": "refuse(_layout, 5)",
     "fields of something else": "refuse(fields, 5)",
     "field with two defaults": "refuse(field, default=1, default_factory=list)",
     "Size of something else": "refuse(Size, 'x'); refuse(Size, -1)",
@@ -564,6 +566,7 @@ def test_frozen_records_stay_frozen_for_other_threads_during_post_init(impl):
     thread.join()
     with pytest.raises(impl.FrozenInstanceError):
         kept[0].x = 5
+    kept.clear()  # C's method reaches it: without a collector header it would keep C for ever
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
