@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-LOOPS = 2_000
+LOOPS = 30_000
 TOLERANCE = 0.03
 ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
 COUNTS = Path(__file__).parent / "results"
