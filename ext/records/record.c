@@ -72,7 +72,7 @@ release(PyObject *self, record_class *cls)
 {
     PyTypeObject *type = &cls->heap.ht_type;
 #ifndef FE_NO_FREELIST
-    if (FE_LIKELY(cls->free_count < FREE_LIST_MAX && !cls->mixed)) {
+    if (FE_LIKELY(cls->recycle && cls->free_count < FREE_LIST_MAX)) {
         fe_dead_link_set(self, cls->free_list);
         cls->free_list = self;
         cls->free_count++;
@@ -140,27 +140,43 @@ dealloc_now(PyObject *self)
     release(self, cls);
 }
 
-/* Dead records beyond the depth limit wait in a list linked through their
- * dead reference counts, so that a chain of any length is freed in constant
- * stack, with or without a collector header.
+/* Keep a dead record for later. Its reference count stays 0, which is how a
+ * weak reference knows. false: no memory.
+ */
+static bool
+postpone(PyObject *self, records_state *state)
+{
+    if (state->pending_count == state->pending_room) {
+        size_t room = state->pending_room * 2 + 64;
+        PyObject **pending =
+            PyMem_Realloc(state->pending, room * sizeof(*pending));
+        if (pending == NULL) {
+            return false;
+        }
+        state->pending = pending;
+        state->pending_room = room;
+    }
+    if (PyType_IS_GC(Py_TYPE(self)) && PyObject_GC_IsTracked(self)) {
+        PyObject_GC_UnTrack(self);
+    }
+    state->pending[state->pending_count++] = self;
+    return true;
+}
+
+/* Dead records beyond the depth limit wait, so that a chain of any length is
+ * freed in constant stack, with or without a collector header.
  */
 static void
 dealloc_deep(PyObject *self, records_state *state)
 {
-    if (state->dealloc_depth >= DEALLOC_DEPTH_MAX) {
-        if (PyType_IS_GC(Py_TYPE(self)) && PyObject_GC_IsTracked(self)) {
-            PyObject_GC_UnTrack(self);
-        }
-        fe_dead_link_set(self, state->dealloc_pending);
-        state->dealloc_pending = self;
+    if (state->dealloc_depth >= DEALLOC_DEPTH_MAX && postpone(self, state)) {
         return;
     }
     state->dealloc_depth++;
     dealloc_now(self);
     state->dealloc_depth--;
-    while (state->dealloc_depth == 0 && state->dealloc_pending != NULL) {
-        PyObject *next = state->dealloc_pending;
-        state->dealloc_pending = fe_dead_link_take(next);
+    while (state->dealloc_depth == 0 && state->pending_count > 0) {
+        PyObject *next = state->pending[--state->pending_count];
         state->dealloc_depth++;
         if (RECORD_CLASS(Py_TYPE(next))->gc) {
             PyObject_GC_Track(next); /* as a finalizer expects it */
@@ -174,9 +190,9 @@ dealloc_deep(PyObject *self, records_state *state)
 static inline bool
 may_go_deep(PyObject *value)
 {
-    return value != NULL && Py_REFCNT(value) == 1
-           && !PyUnicode_CheckExact(value) && !PyLong_CheckExact(value)
-           && !PyFloat_CheckExact(value) && !PyBytes_CheckExact(value);
+    return value != NULL && !PyUnicode_CheckExact(value)
+           && !PyLong_CheckExact(value) && !PyFloat_CheckExact(value)
+           && !PyBytes_CheckExact(value) && value != Py_None;
 }
 
 /* Nothing to finalise, untrack or clear, and no chain below: just go. */
@@ -417,18 +433,31 @@ compare_order(PyObject *self, PyObject *other, const record_plan *plan, int op)
     return verdict(op == Py_LE || op == Py_GE);
 }
 
+static inline PyObject *
+compare(PyObject *self, PyObject *other, const record_plan *plan, int op)
+{
+    return op == Py_EQ || op == Py_NE
+               ? compare_equal(self, other, plan, op == Py_EQ)
+               : compare_order(self, other, plan, op);
+}
+
 /* Like tuples of the compared fields, between instances of one class. */
 PyObject *
 records_richcompare(PyObject *self, PyObject *other, int op)
 {
-    const record_plan *plan = RECORD_PLAN(self);
+    record_plan *plan = RECORD_PLAN(self);
     bool equality = op == Py_EQ || op == Py_NE;
     Py_ssize_t count = equality ? plan->eq_fields : plan->order_fields;
     if (Py_TYPE(self) != Py_TYPE(other) || count < 0) {
         Py_RETURN_NOTIMPLEMENTED;
     }
-    return equality ? compare_equal(self, other, plan, op == Py_EQ)
-                    : compare_order(self, other, plan, op);
+    if (plan->object_count == 0) {
+        return compare(self, other, plan, op);
+    }
+    Py_INCREF(plan); /* a field's __eq__ may drop the class */
+    PyObject *result = compare(self, other, plan, op);
+    Py_DECREF(plan);
+    return result;
 }
 
 static Py_hash_t
@@ -448,14 +477,9 @@ hash_field(PyObject *self, const record_field *field)
     return hash;
 }
 
-/* Equal to hash(tuple of the hashed fields), but for an unboxed NaN. */
-Py_hash_t
-records_hash(PyObject *self)
+static Py_hash_t
+hash_fields(PyObject *self, const record_plan *plan)
 {
-    const record_plan *plan = RECORD_PLAN(self);
-    if (plan->hash_fields < 0) {
-        return PyBaseObject_Type.tp_hash(self);
-    }
     Py_uhash_t acc = FE_MIX_5;
     Py_ssize_t count = 0;
     for (Py_ssize_t i = 0; i < plan->hash_fields; i++) {
@@ -471,6 +495,18 @@ records_hash(PyObject *self)
         count++;
     }
     return fe_hash_finish(acc, count);
+}
+
+/* Equal to hash(tuple of the hashed fields), but for an unboxed NaN. */
+Py_hash_t
+records_hash(PyObject *self)
+{
+    record_plan *plan = RECORD_PLAN(self);
+    Py_INCREF(plan); /* a field's __hash__ may drop the class */
+    Py_hash_t hash = plan->hash_fields < 0 ? PyBaseObject_Type.tp_hash(self)
+                                           : hash_fields(self, plan);
+    Py_DECREF(plan);
+    return hash;
 }
 
 /* --------------------------------------------------------------- repr */
@@ -539,7 +575,7 @@ holds_compound(PyObject *self, const record_plan *plan)
 PyObject *
 records_repr(PyObject *self)
 {
-    const record_plan *plan = RECORD_PLAN(self);
+    record_plan *plan = RECORD_PLAN(self);
     if (plan->repr_fields < 0) {
         return PyBaseObject_Type.tp_repr(self);
     }
@@ -550,8 +586,10 @@ records_repr(PyObject *self)
     }
     fe_text text;
     fe_text_init(&text);
+    Py_INCREF(plan); /* a field's __repr__ may drop the class */
     PyObject *result =
         write_record(&text, self, plan) == 0 ? fe_text_finish(&text) : NULL;
+    Py_DECREF(plan);
     fe_text_free(&text);
     if (guarded) {
         Py_ReprLeave(self);

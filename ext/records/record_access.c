@@ -72,6 +72,14 @@ records_unboxed_new(records_state *state, PyTypeObject *owner,
     return (PyObject *)self;
 }
 
+/* Is the descriptor that of this very field? */
+bool
+records_unboxed_is(PyObject *obj, const record_field *field)
+{
+    const record_field *own = &((unboxed_object *)obj)->field;
+    return own->name == field->name && own->offset == field->offset;
+}
+
 static int
 unboxed_tp_traverse(unboxed_object *self, visitproc visit, void *arg)
 {

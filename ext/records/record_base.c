@@ -111,7 +111,55 @@ static PyMethodDef base_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyObject *
+base_get_class(PyObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(Py_TYPE(self));
+}
+
+/* Same places, same memory: what object's own check takes for granted when
+ * sizes agree, though a field may lie in what was a hole.
+ */
+static bool
+same_layout(const record_class *a, const record_class *b)
+{
+    return a->plan->field_count == b->plan->field_count
+           && a->plan->object_count == b->plan->object_count
+           && a->heap.ht_type.tp_weaklistoffset
+                  == b->heap.ht_type.tp_weaklistoffset
+           && a->gc == b->gc && a->mixed == b->mixed;
+}
+
+static int
+base_set_class(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    record_class *cls = RECORD_CLASS(Py_TYPE(self));
+    if (value != NULL && records_is_class(cls->state, value)
+        && !same_layout(cls, RECORD_CLASS(value))) {
+        PyErr_Format(PyExc_TypeError,
+                     "__class__ assignment: record layouts of '%U' and '%U' "
+                     "differ",
+                     RECORD_CLASS(value)->plan->qualname, cls->plan->qualname);
+        return -1;
+    }
+    PyObject *objects = PyMapping_GetItemString(
+        fe_type_dict_borrow(&PyBaseObject_Type), "__class__");
+    if (objects == NULL) {
+        return -1;
+    }
+    int status = Py_TYPE(objects)->tp_descr_set(objects, self, value);
+    Py_DECREF(objects);
+    return status;
+}
+
+static PyGetSetDef base_getset[] = {
+    {"__class__", base_get_class, base_set_class, "Class of the record.",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot base_slots[] = {
+    {Py_tp_getset, FE_SLOT(base_getset)},
     {Py_tp_new, FE_SLOT(records_new)},
     {Py_tp_dealloc, FE_SLOT(records_dealloc)},
     {Py_tp_traverse, FE_SLOT(records_traverse)},

@@ -24,9 +24,11 @@ settle_base(record_class *cls, record_class *base)
     }
     PyTypeObject *chosen = type->tp_base;
     Py_ssize_t header = PyBaseObject_Type.tp_basicsize;
-    bool bare = chosen->tp_itemsize == 0
-                && (chosen->tp_basicsize == header
-                    || chosen->tp_weaklistoffset == header);
+    Py_ssize_t weak = chosen->tp_weaklistoffset == header
+                          ? (Py_ssize_t)sizeof(PyObject *)
+                          : 0;
+    bool bare =
+        chosen->tp_itemsize == 0 && chosen->tp_basicsize == header + weak;
     if (!bare && !PyObject_TypeCheck(chosen, Py_TYPE(base))) {
         PyErr_Format(PyExc_TypeError,
                      "%s: base %s brings storage of its own and cannot be "
@@ -249,15 +251,18 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
     if (!plan->plain && add_descriptors(cls, dict, inherited) < 0) {
         return -1;
     }
-    if (plan->init != NULL) {
-        records_init_bind(plan->init, type);
-    }
     if (type->tp_new == PyBaseObject_Type.tp_new || base == NULL) {
         type->tp_new = records_new;
     }
     plan->owner = type;
     PyType_Modified(type);
-    return records_class_refresh(cls);
+    if (records_class_refresh(cls) < 0) {
+        return -1;
+    }
+    if (plan->init != NULL) { /* last: an Init with an owner has its plan */
+        records_init_bind(plan->init, type);
+    }
+    return 0;
 }
 
 /* __set_name__ of the binder: never raises (3.11 would wrap the exception),
@@ -362,7 +367,8 @@ still_ours(record_class *cls, const record_field *field)
     if (status <= 0) {
         return status;
     }
-    status = Py_IS_TYPE(found, cls->state->unboxed_type);
+    status = Py_IS_TYPE(found, cls->state->unboxed_type)
+             && records_unboxed_is(found, field);
     Py_DECREF(found);
     return status;
 }
@@ -467,6 +473,8 @@ refresh_post_init(record_class *cls)
     cls->plan->post_init = found > 0;
     cls->plan->bare = is_bare(cls);
     cls->plan->simple = is_simple(cls);
+    cls->recycle =
+        !cls->mixed && !(cls->gc && cls->heap.ht_type.tp_finalize != NULL);
     cls->quick =
         cls->plan->bare && !cls->gc && cls->heap.ht_type.tp_finalize == NULL;
     return found < 0 ? -1 : 0;
@@ -505,7 +513,7 @@ PyObject *
 records_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     record_class *cls = RECORD_CLASS(type);
-    if (cls->plan == NULL) {
+    if (!records_has_plan(type)) {
         PyErr_Format(PyExc_TypeError, "%s is not a finished record class",
                      type->tp_name);
         return NULL;

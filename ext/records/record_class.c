@@ -325,6 +325,10 @@ flatten(binder_object *binder, PyTypeObject *type)
 void
 records_binder_unflatten(binder_object *binder)
 {
+    if (binder->collecting) {
+        binder->collecting = false;
+        PyGC_Enable();
+    }
     for (Py_ssize_t i = PyList_GET_SIZE(binder->sizes); i-- > 0;) {
         PyTypeObject *type =
             (PyTypeObject *)PyList_GET_ITEM(binder->flattened, i);
@@ -335,6 +339,18 @@ records_binder_unflatten(binder_object *binder)
     PyList_SetSlice(binder->flattened, 0, PY_SSIZE_T_MAX, NULL);
 }
 
+/* Another metaclass would run its own code between flatten and unflatten. */
+static void
+refuse_prefix(statement *s, const record_plan *plan)
+{
+    PyErr_Format(PyExc_TypeError,
+                 "%U: field '%U' of base %U clashes with the layout of base "
+                 "%U (a class whose metaclass is not RecordMeta itself takes "
+                 "fields from one base only)",
+                 s->plan->qualname, plan->fields[0].name, plan->qualname,
+                 s->base->plan->qualname);
+}
+
 static int
 flatten_prefixes(statement *s, binder_object *binder)
 {
@@ -342,10 +358,16 @@ flatten_prefixes(statement *s, binder_object *binder)
         PyObject *base = PyTuple_GET_ITEM(s->bases, i);
         if (s->base == NULL || !records_is_class(s->state, base)
             || base == (PyObject *)s->base
-            || PyType_IsSubtype(&s->base->heap.ht_type,
-                                (PyTypeObject *)base)) {
+            || PyType_IsSubtype(&s->base->heap.ht_type, (PyTypeObject *)base)
+            || RECORD_CLASS(base)->plan->field_count == 0) {
             continue;
         }
+        if (s->meta != (PyObject *)s->state->meta_type) {
+            refuse_prefix(s, RECORD_CLASS(base)->plan);
+            return -1;
+        }
+        /* no collection, so no finalizer, until unflatten */
+        binder->collecting = PyGC_Disable() || binder->collecting;
         if (flatten(binder, (PyTypeObject *)base) < 0) {
             return -1;
         }
@@ -796,7 +818,12 @@ set_qualname(statement *s)
 static PyObject *
 build(statement *s)
 {
-    if (choose_base(s) < 0) {
+    int taken = has(s, s->state->str_binder);
+    if (taken > 0) {
+        PyErr_Format(PyExc_TypeError, "%U: the name %R is reserved", s->name,
+                     s->state->str_binder);
+    }
+    if (taken != 0 || choose_base(s) < 0) {
         return NULL;
     }
     s->plan = s->base != NULL ? records_plan_copy(s->state, s->base->plan)

@@ -88,7 +88,7 @@ record_to_list(const conversion *how, PyObject *self)
 }
 
 static PyObject *
-convert_record(const conversion *how, PyObject *self)
+convert_with_plan(const conversion *how, PyObject *self)
 {
     if (how->factory == NULL && !how->as_tuple) {
         return record_to_dict(how, self);
@@ -101,6 +101,16 @@ convert_record(const conversion *how, PyObject *self)
                            ? PyObject_CallOneArg(how->factory, list)
                            : PyList_AsTuple(list);
     Py_DECREF(list);
+    return result;
+}
+
+static PyObject *
+convert_record(const conversion *how, PyObject *self)
+{
+    PyObject *plan = (PyObject *)RECORD_PLAN(self);
+    Py_INCREF(plan); /* a value's __deepcopy__ may drop the class */
+    PyObject *result = convert_with_plan(how, self);
+    Py_DECREF(plan);
     return result;
 }
 
@@ -176,6 +186,13 @@ convert_mapping(const conversion *how, PyObject *mapping)
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = PyList_GET_ITEM(items, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_Format(PyExc_TypeError,
+                         "%s.items() gave %R instead of a pair",
+                         Py_TYPE(mapping)->tp_name, pair);
+            Py_CLEAR(result);
+            break;
+        }
         PyObject *key = convert(how, PyTuple_GET_ITEM(pair, 0));
         PyObject *value =
             key != NULL ? convert(how, PyTuple_GET_ITEM(pair, 1)) : NULL;

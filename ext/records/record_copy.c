@@ -535,13 +535,17 @@ PyObject *
 records_restore(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     record_class *cls = RECORD_CLASS(op);
+    if (!records_has_plan((PyTypeObject *)op)) {
+        PyErr_Format(PyExc_TypeError, "%s is not a finished record class",
+                     ((PyTypeObject *)op)->tp_name);
+        return NULL;
+    }
     record_plan *plan = cls->plan;
-    if (plan == NULL || (nargs != 0 && nargs != plan->field_count)) {
+    if (nargs != 0 && nargs != plan->field_count) {
         PyErr_Format(PyExc_TypeError,
                      "%s._restore() takes %zd values, got %zd (did the class "
                      "change since it was pickled?)",
-                     cls->heap.ht_type.tp_name,
-                     plan != NULL ? plan->field_count : 0, nargs);
+                     cls->heap.ht_type.tp_name, plan->field_count, nargs);
         return NULL;
     }
     if (plan->bare && nargs > 0) {
@@ -610,9 +614,11 @@ static int
 restore_pair(PyObject *self, PyObject *pair, records_state *state)
 {
     PyObject *extra = PyTuple_GET_ITEM(pair, 0);
-    if (restore_fields(self, PyTuple_GET_ITEM(pair, 1)) < 0
-        || extra == Py_None) {
-        return PyErr_Occurred() ? -1 : 0;
+    PyObject *values = PyDict_Copy(PyTuple_GET_ITEM(pair, 1)); /* ours alone */
+    int restored = values != NULL ? restore_fields(self, values) : -1;
+    Py_XDECREF(values);
+    if (restored < 0 || extra == Py_None) {
+        return restored;
     }
     PyObject *dict = PyObject_GetAttr(self, state->str_dict);
     int status = dict != NULL ? PyDict_Update(dict, extra) : -1;
@@ -637,7 +643,9 @@ records_setstate(PyObject *self, PyObject *given)
         status = restore_pair(self, given, cls->state);
     }
     else if (PyTuple_Check(given) || PyList_Check(given)) {
-        status = restore_sequence(self, given, own);
+        PyObject *values = PySequence_Tuple(given); /* ours alone */
+        status = values != NULL ? restore_sequence(self, values, own) : -1;
+        Py_XDECREF(values);
     }
     else {
         PyErr_Format(PyExc_TypeError,

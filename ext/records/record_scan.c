@@ -352,9 +352,21 @@ check_redeclared(scan *s, field_object *field)
     }
     field_object *old = (field_object *)old_value;
     int status = 0;
-    if (old->role != ROLE_CLASSVAR
-        && (old->role != field->role || old->kind != field->kind
-            || old->size != field->size)) {
+    if (old->role == ROLE_CLASSVAR) {
+        /* a new field: it goes behind the base's, in storage and signature */
+        status = PyDict_DelItem(s->plan->by_name, field->name);
+    }
+    else if (old->role != field->role) {
+        static const char *const roles[] = {"a field", "an InitVar",
+                                            "a ClassVar"};
+        PyErr_Format(PyExc_TypeError,
+                     "%U.%U: declared as %s, but a base has it as %s",
+                     s->plan->qualname, field->name, roles[field->role],
+                     roles[old->role]);
+        status = -1;
+    }
+    else if (old->role != ROLE_INITVAR
+             && (old->kind != field->kind || old->size != field->size)) {
         PyErr_Format(PyExc_TypeError,
                      "%U.%U: declared as %s, but a base stores it as %s",
                      s->plan->qualname, field->name,

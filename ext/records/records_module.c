@@ -138,6 +138,7 @@ static void
 records_module_free(void *module)
 {
     records_module_clear(module);
+    PyMem_Free(records_get_state(module)->pending);
 }
 
 PyDoc_STRVAR(records_module__doc__,

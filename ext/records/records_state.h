@@ -97,13 +97,22 @@ typedef struct {
     record_plan *failed;  /* owned: descriptors point into it */
     PyObject *free_list;  /* dead instances linked by their first word */
     uint32_t free_count;
-    bool mixed; /* has a __dict__ or CPython's own weak list */
-    bool gc;    /* compact instances have a collector header */
-    bool quick; /* compact, and nothing but fields to see to at the end */
+    bool mixed;   /* has a __dict__ or CPython's own weak list */
+    bool gc;      /* compact instances have a collector header */
+    bool recycle; /* dead instances go to the free list */
+    bool quick;   /* compact, and nothing but fields to see to at the end */
 } record_class;
 
 #define RECORD_CLASS(type) ((record_class *)(type))
 #define RECORD_PLAN(obj) (RECORD_CLASS(Py_TYPE(obj))->plan)
+
+/* Is the type made by RecordMeta? RecordBase, for one, is not. */
+static inline bool
+records_has_plan(PyTypeObject *type)
+{
+    return Py_TYPE(type)->tp_basicsize >= (Py_ssize_t)sizeof(record_class)
+           && RECORD_CLASS(type)->plan != NULL;
+}
 
 /* An object that assigns its own fields in __post_init__ although frozen. */
 typedef struct record_thaw {
@@ -162,7 +171,8 @@ typedef struct record_thaw {
 
 struct records_state {
     RECORDS_STATE(FE_STATE_FIELD)
-    PyObject *dealloc_pending; /* dead records waiting, linked */
+    PyObject **pending; /* dead records waiting to be freed; PyMem */
+    size_t pending_count, pending_room;
     int dealloc_depth;
     record_thaw *thawed;
     /* CPython's dealloc, traverse and clear for classes with a __dict__ */
@@ -223,6 +233,7 @@ PyObject *records_repr(PyObject *self);
 extern PyType_Spec records_unboxed_spec, records_cached_spec;
 PyObject *records_unboxed_new(records_state *state, PyTypeObject *owner,
                               const record_field *field);
+bool records_unboxed_is(PyObject *obj, const record_field *field);
 PyObject *records_cached_new(records_state *state, PyObject *name,
                              PyObject *property);
 int records_cached_bind(PyObject *cached, PyTypeObject *owner,
@@ -287,6 +298,7 @@ typedef struct {
     record_class *base;  /* borrowed: for the statement's time */
     PyObject *flattened; /* owned: list of classes */
     PyObject *sizes;     /* owned: list of their sizes */
+    bool collecting;     /* the collector was on */
 } binder_object;
 
 /* record_class.c: the class statement */
