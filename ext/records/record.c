@@ -17,21 +17,11 @@ enum { FREE_LIST_MAX = 256, DEALLOC_DEPTH_MAX = 64 };
 
 /* ------------------------------------------------------------- memory */
 
-/* new: an instance whose payload is NOT initialised (mixed: zeroed), and not
- * yet tracked by the collector (mixed: tracked).
- */
+/* records_alloc when the free list is empty */
 PyObject *
-records_alloc(record_class *cls)
+records_alloc_fresh(record_class *cls)
 {
     PyTypeObject *type = &cls->heap.ht_type;
-#ifndef FE_NO_FREELIST
-    PyObject *self = cls->free_list;
-    if (FE_LIKELY(self != NULL)) {
-        cls->free_list = fe_dead_link_take(self);
-        cls->free_count--;
-        return fe_revive(self, type);
-    }
-#endif
     if (cls->mixed) {
         return type->tp_alloc(type, 0);
     }

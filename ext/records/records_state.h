@@ -214,7 +214,7 @@ records_store(PyObject *qualname, const record_field *field, char *at,
 }
 
 /* record.c: instances */
-PyObject *records_alloc(record_class *cls);
+PyObject *records_alloc_fresh(record_class *cls);
 PyObject *records_alloc_zeroed(record_class *cls);
 void records_track(record_class *cls, PyObject *self);
 void records_discard(PyObject *self);
@@ -228,6 +228,23 @@ PyObject *records_getattro_fast(PyObject *self, PyObject *name);
 PyObject *records_richcompare(PyObject *self, PyObject *other, int op);
 Py_hash_t records_hash(PyObject *self);
 PyObject *records_repr(PyObject *self);
+
+/* new: an instance whose payload is NOT initialised (mixed: zeroed), and not
+ * yet tracked by the collector (mixed: tracked).
+ */
+FE_INLINE PyObject *
+records_alloc(record_class *cls)
+{
+#ifndef FE_NO_FREELIST
+    PyObject *self = cls->free_list;
+    if (FE_LIKELY(self != NULL)) {
+        cls->free_list = fe_dead_link_take(self);
+        cls->free_count--;
+        return fe_revive(self, &cls->heap.ht_type);
+    }
+#endif
+    return records_alloc_fresh(cls);
+}
 
 /* record_access.c: descriptors */
 extern PyType_Spec records_unboxed_spec, records_cached_spec;
