@@ -106,7 +106,7 @@ def text_files() -> list[Path]:
     def ours(path: Path) -> bool:
         inside = path.relative_to(ROOT).parts[1:]
         hidden = any(part.startswith((".", "__pycache__")) for part in inside)
-        hidden |= inside == ("report.html",)  # what the README's first command writes
+        hidden |= path == ROOT / "report.html"  # what the README's first command writes
         return path.is_file() and path.suffix in suffixes and not hidden
 
     return sorted(filter(ours, paths))
