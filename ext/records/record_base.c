@@ -33,15 +33,8 @@ may_set(PyObject *self, PyObject *name)
     if (records_thawed(RECORD_CLASS(Py_TYPE(self))->state, self)) {
         return true;
     }
-    if (!plan->plain || !PyUnicode_Check(name)) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        if (PyUnicode_Compare(plan->fields[i].name, name) == 0) {
-            return false;
-        }
-    }
-    return true;
+    return plan->plain && PyUnicode_Check(name)
+           && records_find_field(plan, name) == NULL;
 }
 
 static PyObject *

@@ -254,7 +254,6 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
     if (type->tp_new == PyBaseObject_Type.tp_new || base == NULL) {
         type->tp_new = records_new;
     }
-    plan->owner = type;
     PyType_Modified(type);
     if (records_class_refresh(cls) < 0) {
         return -1;

@@ -192,17 +192,6 @@ take_options(statement *s)
 
 /* -------------------------------------------------------------- bases */
 
-static const record_field *
-field_named(const record_plan *plan, PyObject *name)
-{
-    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        if (PyUnicode_Compare(plan->fields[i].name, name) == 0) {
-            return &plan->fields[i];
-        }
-    }
-    return NULL;
-}
-
 /* May `other` stand beside the storage base? Its fields must all lie where
  * the storage base has them, and it may hold nothing else.
  */
@@ -213,7 +202,8 @@ check_prefix(statement *s, record_class *other)
     Py_ssize_t visible = 0;
     for (Py_ssize_t i = 0; i < plan->field_count; i++) {
         const record_field *theirs = &plan->fields[i];
-        const record_field *ours = field_named(s->base->plan, theirs->name);
+        const record_field *ours =
+            records_find_field(s->base->plan, theirs->name);
         visible += theirs->kind == FE_OBJECT;
         if (ours == NULL || ours->offset != theirs->offset
             || ours->kind != theirs->kind || ours->size != theirs->size) {

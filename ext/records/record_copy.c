@@ -176,22 +176,6 @@ records_deepcopy(PyObject *self, PyObject *memo)
 
 /* ------------------------------------------------------------ replace */
 
-static const record_field *
-find_field(const record_plan *plan, PyObject *name)
-{
-    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        if (plan->fields[i].name == name) {
-            return &plan->fields[i];
-        }
-    }
-    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        if (PyUnicode_Compare(plan->fields[i].name, name) == 0) {
-            return &plan->fields[i];
-        }
-    }
-    return NULL;
-}
-
 /* Every field is a plain constructor parameter: copy and overwrite. */
 static PyObject *
 replace_in_copy(PyObject *self, PyObject *const *values, PyObject *kwnames)
@@ -205,7 +189,7 @@ replace_in_copy(PyObject *self, PyObject *const *values, PyObject *kwnames)
     Py_ssize_t count = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
     for (Py_ssize_t k = 0; k < count; k++) {
         PyObject *name = PyTuple_GET_ITEM(kwnames, k);
-        const record_field *field = find_field(plan, name);
+        const record_field *field = records_find_field(plan, name);
         if (field == NULL) {
             PyErr_Format(PyExc_TypeError,
                          "%U.__init__() got an unexpected keyword argument "
@@ -265,7 +249,7 @@ carry_over(PyObject *self, const record_plan *plan, PyObject *name,
         }
         return 0; /* the constructor has the default */
     }
-    const record_field *stored = find_field(plan, name);
+    const record_field *stored = records_find_field(plan, name);
     PyObject *value = stored != NULL ? PyObject_GetAttr(self, name) : NULL;
     int status = value != NULL ? PyDict_SetItem(changes, name, value) : -1;
     Py_XDECREF(value);
@@ -573,7 +557,7 @@ restore_fields(PyObject *self, PyObject *values)
     PyObject *name, *value;
     while (PyDict_Next(values, &at, &name, &value)) {
         const record_field *field =
-            PyUnicode_Check(name) ? find_field(plan, name) : NULL;
+            PyUnicode_Check(name) ? records_find_field(plan, name) : NULL;
         if (field == NULL) {
             PyErr_Format(PyExc_TypeError,
                          "%U.__setstate__(): the class has no field %R (did "

@@ -162,6 +162,23 @@ PyType_Spec records_plan_spec = {
     .slots = plan_slots,
 };
 
+/* NULL: no stored field has this name (a str); interned names go by address */
+const record_field *
+records_find_field(const record_plan *plan, PyObject *name)
+{
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (plan->fields[i].name == name) {
+            return &plan->fields[i];
+        }
+    }
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (PyUnicode_Compare(plan->fields[i].name, name) == 0) {
+            return &plan->fields[i];
+        }
+    }
+    return NULL;
+}
+
 /* ------------------------------------------------------------- places */
 
 static uint32_t

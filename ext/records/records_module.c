@@ -48,7 +48,6 @@ static const struct {
     NAME(str_qualname, "__qualname__"),
     NAME(str_reduce, "__reduce__"),
     NAME(str_restore, "_restore"),
-    NAME(str_set_name, "__set_name__"),
     NAME(str_setattr, "__setattr__"),
     NAME(str_setstate, "__setstate__"),
     NAME(str_slots, "__slots__"),

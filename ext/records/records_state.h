@@ -52,10 +52,9 @@ typedef struct {
  * Lives as long as the class; tp_clear only drops what users put in.
  */
 typedef struct {
-    PyObject_HEAD PyTypeObject *owner; /* borrowed: the class owns its plan */
-    PyObject *qualname;                /* owned: for messages */
-    PyObject *by_name;     /* owned: dict name -> Field, in order */
-    PyObject *init;        /* owned: its __init__ object, or NULL */
+    PyObject_HEAD PyObject *qualname; /* owned: for messages */
+    PyObject *by_name;                /* owned: dict name -> Field, in order */
+    PyObject *init;                   /* owned: its __init__ object, or NULL */
     PyObject *restore;     /* owned: bound _restore, made when pickling */
     PyObject *cached;      /* owned: tuple of names of cached properties */
     PyObject *field_tuple; /* owned: fields(cls), made when asked */
@@ -164,7 +163,6 @@ typedef struct record_thaw {
     X(PyObject *, str_qualname)                                               \
     X(PyObject *, str_reduce)                                                 \
     X(PyObject *, str_restore)                                                \
-    X(PyObject *, str_set_name)                                               \
     X(PyObject *, str_setattr)                                                \
     X(PyObject *, str_setstate)                                               \
     X(PyObject *, str_slots)
@@ -299,6 +297,8 @@ int records_plan_collect(records_state *state, record_plan *plan,
 extern PyType_Spec records_plan_spec;
 record_plan *records_plan_new(records_state *state);
 record_plan *records_plan_copy(records_state *state, const record_plan *base);
+const record_field *records_find_field(const record_plan *plan,
+                                       PyObject *name);
 int records_plan_params(record_plan *plan);
 int records_plan_place(record_plan *plan, uint32_t tail);
 int records_plan_add_object(record_plan *plan, uint32_t *offset);
