@@ -23,7 +23,14 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 README = HERE.parent / "README.md"
 #: Modules with bars, by area.
-AREAS: dict[str, str] = {"records": "benchmarks.records.bench_record"}
+AREAS: dict[str, tuple[str, ...]] = {
+    "records": (
+        "benchmarks.records.bench_record",
+        "benchmarks.records.bench_record_array",
+        "benchmarks.records.bench_record_table",
+        "benchmarks.records.bench_arrow",
+    )
+}
 #: Versions whose runs are shown, the first as the main one.
 PYTHONS = ("3.13", "3.12", "3.11")
 
@@ -36,17 +43,14 @@ def _stored(area: str, python: str) -> Path:
     return RESULTS / f"{area}-{python}.json"
 
 
-def _area(name: str) -> ModuleType:
-    return importlib.import_module(AREAS[name])
+def _modules(area: str) -> list[ModuleType]:
+    return [importlib.import_module(name) for name in AREAS[area]]
 
 
-def _read(path: Path, area: str) -> tuple[Mapping[str, Any], Run]:
-    """A stored document and its room."""
+def _read(path: Path) -> tuple[Mapping[str, Any], dict[str, Run]]:
+    """A stored document and its rooms by name."""
     data: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    for room in data["rooms"]:
-        if room["room"] == area:
-            return data, room
-    raise SystemExit(f"benchmarks: {path} holds no room {area}")
+    return data, {room["room"]: room for room in data["rooms"]}
 
 
 # -------------------------------------------------------------------------------------------- run
@@ -61,19 +65,20 @@ def run(areas: Sequence[str], options: argparse.Namespace) -> int:
         startup_rounds=max(5, options.rounds),
         round_ns=measuring.ROUND_NS,
         instances=options.instances,
+        large_rounds=options.bulk_rounds,
     )
     status = 0
     for area in areas:
-        outcome = compare.examine(_area(area).ROOM, readings, settings, peers=True)
-        data = compare.document([outcome], readings, settings)
+        outcomes = compare.examine_all([area], readings, settings, peers=True)
+        data = compare.document(outcomes, readings, settings)
         path = options.json or _stored(area, _python())
         compare.write_json(path, data)
         print(f"wrote {path}")
-        for row in outcome.rows:
+        for row in (row for outcome in outcomes for row in outcome.rows):
             if row.mismatch:
                 print(f"{row.operation.title}: {row.mismatch}", file=sys.stderr)
                 status = 1
-        for name, reason in outcome.skipped.items():
+        for name, reason in {k: v for item in outcomes for k, v in item.skipped.items()}.items():
             print(f"{name}: not measured, {reason}", file=sys.stderr)
         status |= _judge(area, [path])
     return status
@@ -95,33 +100,42 @@ def bars(areas: Sequence[str], options: argparse.Namespace) -> int:
 
 
 def _judge(area: str, paths: Sequence[Path]) -> int:
-    module = _area(area)
-    checked: Sequence[Bar] = module.BARS
+    modules = _modules(area)
+    width = max(len(bar.title) for module in modules for bar in module.BARS)
     failed = 0
     for path in paths:
-        data, room = _read(path, area)
-        python = ".".join(data["environment"]["python"].split(".")[:2])
+        data, rooms = _read(path)
         print(f"\n{area} on {_where(data)}")
-        width = max(len(bar.title) for bar in checked)
-        for bar in checked:
-            sign, limit = ">=" if bar.least else "<=", f"{bar.limit_on(python):g}"
-            try:
-                found = bar.figure.of(room)
-            except Missing as error:
-                failed += 1
-                print(f"  {bar.title:<{width}}  {'':>8}  {sign} {limit:<6} missing: {error}")
+        python = ".".join(data["environment"]["python"].split(".")[:2])
+        for module in modules:
+            run = rooms.get(module.ROOM.name)
+            if run is None:
+                print(f"  no room {module.ROOM.name} in {path.name}")
+                failed += len([bar for bar in module.BARS if bar.limit is not None])
                 continue
-            good = bar.passes(found.median, python)
-            failed += not good
-            between = f"({significant(found.p10)} to {significant(found.p90)})"
-            print(
-                f"  {bar.title:<{width}}  {significant(found.median):>8}  {sign} {limit:<6} "
-                f"{'pass ' if good else 'SHORT'} {between}"
-            )
-    for line in module.ELSEWHERE:
+            failed += sum(not _line(bar, run, python, width) for bar in module.BARS)
+    for line in (line for module in modules for line in module.ELSEWHERE):
         print(f"  not measured here: {line}")
     print(f"{failed} short" if failed else "all bars reached")
     return 1 if failed else 0
+
+
+def _line(bar: Bar, run: Run, python: str, width: int) -> bool:
+    """Print what a bar finds in a run; whether it is reached."""
+    limit = bar.limit_on(python)
+    wanted = "" if limit is None else f"{'>=' if bar.least else '<='} {limit:g}"
+    try:
+        found = bar.figure.of(run)
+    except Missing as error:
+        print(f"  {bar.title:<{width}}  {'':>8}  {wanted:<9} missing: {error}")
+        return limit is None
+    good = bar.passes(found.median, python)
+    verdict = "shown" if limit is None else "pass" if good else "SHORT"
+    print(
+        f"  {bar.title:<{width}}  {significant(found.median):>8}  {wanted:<9} {verdict:<5} "
+        f"({significant(found.p10)} to {significant(found.p90)})"
+    )
+    return good
 
 
 def _where(data: Mapping[str, Any]) -> str:
@@ -134,11 +148,20 @@ def _where(data: Mapping[str, Any]) -> str:
 
 # ----------------------------------------------------------------------------------------- report
 
-#: Columns of a README table: implementation and its heading.
+#: Columns of a README table beside one native implementation, and their headings.
 COLUMNS = {
     "slots": "`__slots__` class",
     "dataclass": "`dataclass(slots=True)`",
     "msgspec": "msgspec",
+}
+#: Columns of the README table of containers.
+CONTAINERS = {
+    "array": "`RecordArray`",
+    "table": "`RecordTable`",
+    "slots": "list of `__slots__`",
+    "numpy": "NumPy",
+    "pyarrow": "pyarrow",
+    "polars": "Polars",
 }
 
 
@@ -163,13 +186,18 @@ def report(areas: Sequence[str], options: argparse.Namespace) -> int:
 
 
 def render(area: str) -> str:
-    """The tables of an area, one for each Python version with results."""
+    """The tables of an area, one group for each Python version with results."""
     parts = []
     for python in PYTHONS:
         path = _stored(area, python)
         if path.exists():
-            data, room = _read(path, area)
-            parts.append(_table(data, room, registry.room(area)))
+            data, runs = _read(path)
+            tables = [
+                (_side_by_side if room.footprints else _table)(data, runs[room.name], room)
+                for room in registry.tables(area, ())
+                if room.name in runs
+            ]
+            parts.append("\n\n".join(tables))
     if not parts:
         raise SystemExit(f"benchmarks: no results of {area}; first: python -m benchmarks run")
     main, *others = parts
@@ -181,25 +209,34 @@ def render(area: str) -> str:
     )
 
 
+def _rounds(run: Run, operation: str, implementation: str) -> list[float]:
+    try:
+        return rounds(run, operation, implementation)
+    except Missing:
+        return []
+
+
+def _head(text: str, columns: Sequence[str]) -> list[str]:
+    """A sentence and the head of a table; the first column is text, the others are numbers."""
+    return [text, "", f"| {' | '.join(columns)} |", "| --- |" + " ---: |" * (len(columns) - 1)]
+
+
 def _table(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:
+    """Times of one native implementation, and how many times longer the others take."""
     native = next(item.name for item in room.implementations if item.kind == "native")
-    lines = [
+    lines = _head(
         f"{_where(data)}. Time of one operation; in the other columns how many times longer it "
         "takes there.",
-        "",
-        "| operation | ferrule | " + " | ".join(COLUMNS.values()) + " |",
-        "| --- | ---: |" + " ---: |" * len(COLUMNS),
-    ]
+        ["operation", "ferrule", *COLUMNS.values()],
+    )
     for operation in room.operations:
-        try:
-            own = rounds(run, operation.name, native)
-        except Missing:
+        own = _rounds(run, operation.name, native)
+        if not own:
             continue
         cells = [operation.title, _time(measuring.spread(own).median)]
         for name in COLUMNS:
-            try:
-                other = rounds(run, operation.name, name)
-            except Missing:
+            other = _rounds(run, operation.name, name)
+            if not other:
                 cells.append("")
                 continue
             quotients = [a / b for a, b in zip(other, own, strict=True) if b > 0]
@@ -210,6 +247,25 @@ def _table(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:
         count = run["memory"][native]["instances"]
         figures = " | ".join(f"{value:.0f}" for value in held.values())
         lines.append(f"| bytes each of {count:,}, all in | {figures} |")
+    return "\n".join(lines)
+
+
+def _side_by_side(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:
+    """Times of several containers."""
+    count = max((item["instances"] for item in run["memory"].values()), default=0)
+    lines = _head(
+        f"{_where(data)}. {room.title} of {count:,} readings: times.",
+        ["operation", *CONTAINERS.values()],
+    )
+    for operation in room.operations:
+        taken = [_rounds(run, operation.name, name) for name in CONTAINERS]
+        if any(taken):
+            times = [_time(measuring.spread(item).median) if item else "" for item in taken]
+            lines.append("| " + " | ".join([operation.title, *times]) + " |")
+    held = [run["memory"].get(name, {}).get("resident") for name in CONTAINERS]
+    if any(held):
+        figures = " | ".join("" if value is None else f"{value:.1f}" for value in held)
+        lines.append(f"| bytes a row | {figures} |")
     return "\n".join(lines)
 
 

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from ferrule.cli.measure import Spread, spread
 
+#: Instances, and rows of a container, from which a bar takes its figure.
+LARGE = 1_000_000
+
 #: One room of a run, as `ferrule compare --json` writes it.
 Run = Mapping[str, Any]
 
@@ -28,6 +31,8 @@ def rounds(run: Run, operation: str, implementation: str) -> list[float]:
     """Nanoseconds of every round of one case."""
     for item in run["operations"]:
         if item["name"] == operation and implementation in item["timings"]:
+            if (item.get("rows") or LARGE) < LARGE:
+                raise Missing(f"measured with {item['rows']:,} rows only")
             found: list[float] = item["timings"][implementation]["rounds"]
             return found
     raise Missing(f"{operation} of {implementation}")
@@ -85,7 +90,7 @@ class Resident:
     def of(self, run: Run, /) -> Spread:
         """One figure: memory is measured once."""
         count = _memory(run, self.implementation)["instances"]
-        if count < 1_000_000:
+        if count < LARGE:
             raise Missing(f"measured with {count:,} instances only")
         return _exact(_memory(run, self.implementation)["resident"], "resident memory")
 
@@ -105,10 +110,10 @@ class Collect:
     def of(self, run: Run, /) -> Spread:
         """One figure; less than nothing counts as nothing."""
         base = "collect_list_ms" if self.bare else "collect_before_ms"
-        added = [
-            max(item["collect_ms"] - item[base], 0.0)
-            for item in (_memory(run, self.over), _memory(run, self.under))
-        ]
+        held = [_memory(run, self.over), _memory(run, self.under)]
+        if any(item[base] is None for item in held):
+            raise Missing("collector time before")
+        added = [max(item["collect_ms"] - item[base], 0.0) for item in held]
         return _exact(added[0] / added[1] if added[1] else None, "collector time")
 
 
@@ -127,20 +132,37 @@ class Import:
 
 
 @dataclass(frozen=True, slots=True)
+class Equal:
+    """1 if all implementations gave the same result, and shared memory where the outcome asks."""
+
+    operation: str
+
+    def of(self, run: Run, /) -> Spread:
+        """One figure; the outcome is compared before anything is timed."""
+        found = [item["equal"] for item in run["operations"] if item["name"] == self.operation]
+        return _exact(float(all(found)) if found else None, self.operation)
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
-    """A figure and the most (or with `least` the least) it may be; `other` by Python version."""
+    """A figure and the most (or with `least` the least) it may be; `other` by Python version.
+
+    Without a limit the figure is shown beside the others and not judged.
+    """
 
     title: str
     figure: Figure
-    limit: float
+    limit: float | None = None
     other: Mapping[str, float] = field(default_factory=dict)
     least: bool = False
 
-    def limit_on(self, python: str) -> float:
+    def limit_on(self, python: str) -> float | None:
         """The limit for a Python version such as 3.11."""
         return self.other.get(python, self.limit)
 
     def passes(self, value: float, python: str) -> bool:
         """Whether a figure reaches the bar."""
         limit = self.limit_on(python)
+        if limit is None:
+            return True
         return value >= limit if self.least else value <= limit

@@ -47,6 +47,23 @@ a = SensorReading(1_700_000_000, 21.5, "C")
 b = SensorReading(1_700_000_000, 21.5, "C")
 """
 
+CONTAINERS = """
+from typing import Annotated
+from ferrule.records import Coded, Record, RecordArray, RecordTable, Size, f64, i64
+class SensorReading(Record, gc=False):
+    timestamp: i64
+    value: f64
+    unit: Annotated[str, Size(8)]
+class CodedReading(Record, gc=False):
+    timestamp: i64
+    value: f64
+    unit: Annotated[str, Coded]
+a, b = SensorReading(1_700_000_000, 21.5, "C"), CodedReading(1_700_000_000, 21.5, "C")
+array = RecordArray(SensorReading, [a] * 100, capacity=40_000)
+table = RecordTable(CodedReading)
+table.extend([b] * 100)
+"""
+
 #: One line per kernel; a room adds its own.
 KERNELS = {
     "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
@@ -60,6 +77,13 @@ KERNELS = {
     "record repr": Kernel("repr(a)", READING),
     "record replace": Kernel("replace(a, value=2.5)", READING),
     "record asdict": Kernel("asdict(a)", READING),
+    "array read": Kernel("array[50]", CONTAINERS),
+    "array read float": Kernel("array[50].value", CONTAINERS),
+    "array append record": Kernel("array.append(a)", CONTAINERS),
+    "array append tuple": Kernel("array.append((1_700_000_000, 21.5, 'C'))", CONTAINERS),
+    "table read": Kernel("table[50]", CONTAINERS),
+    "table append record": Kernel("table.append(b)", CONTAINERS),
+    "table append tuple": Kernel("table.append((1_700_000_000, 21.5, 'C'))", CONTAINERS),
 }
 
 PROGRAM = """

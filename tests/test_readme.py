@@ -1,4 +1,4 @@
-"""The README runs as written, prints what it says, and names what there is."""
+"""The README and docs/ run as written, print what they say, and name what there is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from source import ROOT, read
 source.need_tree()
 
 README = ROOT / "README.md"
+#: Pages whose Python blocks are run; what a block imports must be installed, or it is skipped.
+PAGES = (README, ROOT / "docs" / "arrays.md")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")
 MARK = "# -> "
@@ -33,17 +35,18 @@ MARK = "# -> "
 class Group:
     """The Python blocks under one heading of the second level; they share a namespace."""
 
+    page: Path
     title: str
     blocks: list[tuple[int, str]] = field(default_factory=list)  # first line in the file, code
 
 
-def groups() -> list[Group]:
-    text = read(README)
-    found = [Group("top")]
+def groups(page: Path = README) -> list[Group]:
+    text = read(page)
+    found = [Group(page, "top")]
     for match in re.finditer(rf"^## ([^\n]+)$|{FENCE.pattern}", text, re.MULTILINE | re.DOTALL):
         title, language, code = match.groups()
         if title is not None:
-            found.append(Group(title))
+            found.append(Group(page, title))
         elif language == "python":
             line = text.count("\n", 0, match.start(3)) + 1
             found[-1].blocks.append((line, code))
@@ -57,25 +60,42 @@ def promised(code: str) -> list[str]:
     return [text.removeprefix(MARK) for text in comments if text.startswith(MARK)]
 
 
-@pytest.mark.parametrize("group", groups(), ids=lambda group: group.title)
+def libraries(group: Group) -> set[str]:
+    """What the blocks import that neither Python nor ferrule brings."""
+    names = {
+        name
+        for _, code in group.blocks
+        for name in re.findall(r"^import (\w+)", code, re.MULTILINE)
+    }
+    return names - sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "group",
+    [group for page in PAGES for group in groups(page)],
+    ids=lambda group: f"{group.page.stem}: {group.title}",
+)
 def test_examples(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in sorted(libraries(group)):
+        pytest.importorskip(name)
     module = types.ModuleType("readme_example")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # classes look their module up
     try:
         for line, code in group.blocks:
             printed = io.StringIO()
-            # blank lines in front: a traceback shows the line of the README
-            compiled = compile("\n" * (line - 1) + code, README, "exec")
+            # blank lines in front: a traceback shows the line of the page
+            compiled = compile("\n" * (line - 1) + code, group.page, "exec")
             with contextlib.redirect_stdout(printed):
                 exec(compiled, vars(module))
-            assert printed.getvalue().splitlines() == promised(code), f"README.md:{line}"
+            assert printed.getvalue().splitlines() == promised(code), f"{group.page.name}:{line}"
     finally:
         vars(module).clear()  # records without a collector header keep their class alive
 
 
 def test_there_are_examples() -> None:
-    assert len(groups()) >= 3
-    assert all(promised(code) for group in groups() for _, code in group.blocks)
+    for page in PAGES:
+        assert len(groups(page)) >= 3
+        assert all(promised(code) for group in groups(page) for _, code in group.blocks)
 
 
 def test_first_example_is_short() -> None:

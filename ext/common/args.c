@@ -57,8 +57,15 @@ fe_args_unpack(const fe_sig *sig, PyObject *const *args, Py_ssize_t nargs,
     }
     for (int i = 0; i < sig->required; i++) {
         if (values[i] == NULL) {
-            PyErr_Format(PyExc_TypeError, "%s() missing argument '%s'",
-                         sig->function, sig->names[i]);
+            if (sig->names[i][0] == '\0') {
+                PyErr_Format(PyExc_TypeError,
+                             "%s() missing positional argument %d",
+                             sig->function, i + 1);
+            }
+            else {
+                PyErr_Format(PyExc_TypeError, "%s() missing argument '%s'",
+                             sig->function, sig->names[i]);
+            }
             return -1;
         }
     }

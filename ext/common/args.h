@@ -8,10 +8,11 @@
 #include "compat.h"
 
 typedef struct {
-    const char *function;     /* for messages: "asdict" */
-    const char *const *names; /* NULL-terminated, declaration order */
-    int positional;           /* how many may come by position */
-    int required;             /* the first so many must come */
+    const char *function; /* for messages: "asdict" */
+    /* NULL-terminated, declaration order; "": by position only */
+    const char *const *names;
+    int positional; /* how many may come by position */
+    int required;   /* the first so many must come */
 } fe_sig;
 
 /* Fill values[] with borrowed references (NULL: not given) in declaration

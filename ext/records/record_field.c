@@ -16,6 +16,7 @@ records_field_new(records_state *state)
     }
     self->name = NULL;
     self->type = NULL;
+    self->meaning = NULL;
     self->default_value = NULL;
     self->factory = NULL;
     self->metadata = Py_NewRef(Py_None);
@@ -38,6 +39,7 @@ records_field_copy(records_state *state, const field_object *from)
     }
     self->name = Py_XNewRef(from->name);
     self->type = Py_XNewRef(from->type);
+    self->meaning = Py_XNewRef(from->meaning);
     self->default_value = Py_XNewRef(from->default_value);
     self->factory = Py_XNewRef(from->factory);
     Py_SETREF(self->metadata, Py_NewRef(from->metadata));
@@ -140,6 +142,7 @@ field_tp_traverse(field_object *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->name);
     Py_VISIT(self->type);
+    Py_VISIT(self->meaning);
     Py_VISIT(self->default_value);
     Py_VISIT(self->factory);
     Py_VISIT(self->metadata);
@@ -151,6 +154,7 @@ field_tp_clear(field_object *self)
 {
     Py_CLEAR(self->name);
     Py_CLEAR(self->type);
+    Py_CLEAR(self->meaning);
     Py_CLEAR(self->default_value);
     Py_CLEAR(self->factory);
     Py_CLEAR(self->metadata);

@@ -140,6 +140,8 @@ plan_tp_dealloc(record_plan *plan)
     PyMem_Free(plan->members);
     PyMem_Free(plan->lookup);
     PyMem_Free(plan->space.holes);
+    PyMem_Free(plan->rows);
+    PyMem_Free(plan->columns);
     PyObject_GC_Del(plan);
     Py_DECREF(type);
 }

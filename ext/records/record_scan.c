@@ -466,6 +466,7 @@ scan_one(scan *s, PyObject *name, PyObject *declared)
         goto done;
     }
     Py_XSETREF(field->type, Py_NewRef(declared));
+    Py_XSETREF(field->meaning, Py_NewRef(annotation));
     field->role = what == IS_CLASSVAR  ? ROLE_CLASSVAR
                   : what == IS_INITVAR ? ROLE_INITVAR
                                        : ROLE_FIELD;

@@ -2,7 +2,8 @@
  *
  * ferrule._records: assembles the room. No logic here.
  */
-#include "records_state.h"
+#include "record_array.h"
+#include "record_table.h"
 
 static struct PyModuleDef records_module;
 
@@ -91,10 +92,28 @@ add_types(PyObject *module, records_state *state)
                            add_type(module, &records_cached_spec))
                    && (state->init_type = add_type(module, &records_init_spec))
                    && (state->lazy_type = add_type(module, &records_lazy_spec))
+                   && (state->array_type = add_type(module, &array_spec))
+                   && (state->row_type = add_type(module, &row_spec))
+                   && (state->cells_type = add_type(module, &cells_spec))
+                   && (state->table_type = add_type(module, &table_spec))
+                   && (state->dictionary_type =
+                           add_type(module, &table_dictionary_spec))
+                   && (state->column_type = add_type(module, &column_spec))
+                   && (state->coded_type = add_type(module, &coded_spec))
                    && (state->meta_type = add_type(module, &records_meta_spec))
                    && (state->base_type = add_type(module, &records_base_spec))
                ? 0
                : -1;
+}
+
+/* The functions that pickles name. */
+static int
+add_restore(PyObject *module, records_state *state)
+{
+    state->restore_array = PyObject_GetAttrString(module, "_restore_array");
+    state->restore_table = PyObject_GetAttrString(module, "_restore_table");
+    return state->restore_array != NULL && state->restore_table != NULL ? 0
+                                                                        : -1;
 }
 
 static int
@@ -107,11 +126,19 @@ records_exec(PyObject *module)
         || PyModule_AddFunctions(module, records_field_methods) < 0
         || PyModule_AddFunctions(module, records_convert_methods) < 0
         || PyModule_AddFunctions(module, records_describe_methods) < 0
+        || PyModule_AddFunctions(module, array_functions) < 0
+        || PyModule_AddFunctions(module, table_functions) < 0
+        || add_restore(module, state) < 0
         || PyModule_AddType(module, state->field_type) < 0
         || PyModule_AddType(module, state->storage_type) < 0
         || PyModule_AddType(module, state->size_type) < 0
         || PyModule_AddType(module, state->meta_type) < 0
-        || PyModule_AddType(module, state->record_type) < 0) {
+        || PyModule_AddType(module, state->record_type) < 0
+        || PyModule_AddType(module, state->array_type) < 0
+        || PyModule_AddType(module, state->row_type) < 0
+        || PyModule_AddType(module, state->table_type) < 0
+        || PyModule_AddType(module, state->column_type) < 0
+        || PyModule_AddType(module, state->coded_type) < 0) {
         return -1;
     }
     return 0;

@@ -69,6 +69,8 @@ typedef struct {
     PyMemberDef *members; /* of this class's own object fields */
     record_field *lookup; /* hash table of fields for record_getattro_fast */
     uint32_t lookup_mask;
+    struct array_layout *rows;    /* owned: made by the first array */
+    struct table_schema *columns; /* owned: made by the first table */
     record_space space;
     record_options options;
     /* How many leading fields take part: a class without, say, its own repr
@@ -133,10 +135,19 @@ typedef struct record_thaw {
     X(PyTypeObject *, cached_type)                                            \
     X(PyTypeObject *, init_type)                                              \
     X(PyTypeObject *, lazy_type)                                              \
+    X(PyTypeObject *, array_type)                                             \
+    X(PyTypeObject *, row_type)                                               \
+    X(PyTypeObject *, cells_type)                                             \
+    X(PyTypeObject *, table_type)                                             \
+    X(PyTypeObject *, dictionary_type)                                        \
+    X(PyTypeObject *, column_type)                                            \
+    X(PyTypeObject *, coded_type)                                             \
     X(PyObject *, empty_tuple)                                                \
     X(PyObject *, frozen_setattr)                                             \
     X(PyObject *, frozen_delattr)                                             \
     X(PyObject *, methods)                                                    \
+    X(PyObject *, restore_array)                                              \
+    X(PyObject *, restore_table)                                              \
     X(PyObject *, lazy_doc)                                                   \
     X(PyObject *, str_annotations)                                            \
     X(PyObject *, str_binder)                                                 \
@@ -343,9 +354,10 @@ typedef enum { ROLE_FIELD, ROLE_INITVAR, ROLE_CLASSVAR } record_role;
 typedef struct {
     PyObject_HEAD PyObject *name; /* owned or NULL */
     PyObject *type;               /* owned or NULL */
-    PyObject *default_value;      /* owned or NULL: no default */
-    PyObject *factory;            /* owned or NULL */
-    PyObject *metadata;           /* owned: mapping or None */
+    PyObject *meaning;       /* owned or NULL: the annotation, evaluated */
+    PyObject *default_value; /* owned or NULL: no default */
+    PyObject *factory;       /* owned or NULL */
+    PyObject *metadata;      /* owned: mapping or None */
     char init, repr, compare;
     int8_t hash;    /* -1: as compare */
     int8_t kw_only; /* -1: as the class */

@@ -12,7 +12,12 @@ Storage annotations (``i8`` … ``u64``, ``f32``, ``f64``, ``bool8``, ``Annotate
 exactly the object given. To a type checker ``i64`` is ``int`` and ``f64`` is ``float``.
 
 Where a record and a dataclass overlap they behave alike, down to ``dataclasses.fields``,
-``asdict`` and ``replace``. Sources: PEP 557 (dataclasses), PEP 593 (Annotated).
+``asdict`` and ``replace``.
+
+Many records of a class go into a `RecordArray`, rows of one block of memory that NumPy reads as a
+structured array, or a `RecordTable`, columns that Polars, DuckDB, pyarrow and pandas read; neither
+costs a copy. Sources: PEP 557 (dataclasses), PEP 593 (Annotated), PEP 3118 (buffers), the Arrow
+columnar format and PyCapsule interface.
 """
 
 from __future__ import annotations
@@ -24,9 +29,14 @@ from types import CellType, FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast, overload
 
 from ._records import (
+    Coded,
+    Column,
     Field,
     Record,
+    RecordArray,
     RecordMeta,
+    RecordTable,
+    Row,
     Size,
     Storage,
     _layout,
@@ -53,13 +63,18 @@ __all__ = [
     "KW_ONLY",
     "MISSING",
     "AbstractRecord",
+    "Coded",
+    "Column",
     "Field",
     "FieldLayout",
     "FrozenInstanceError",
     "InitVar",
     "Layout",
     "Record",
+    "RecordArray",
     "RecordMeta",
+    "RecordTable",
+    "Row",
     "Size",
     "Storage",
     "asdict",

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from ferrule.cli import drain, measure, registry
 from ferrule.cli import main as command
-from ferrule.cli import measure, registry
 from ferrule.cli.load import sample
-from ferrule.cli.registry import Implementation, Mismatch, Operation
-from ferrule.cli.rooms import records
+from ferrule.cli.registry import Implementation, Mismatch, Operation, Room
+from ferrule.cli.rooms import containers, records
 
 ROWS = sample(60).rows
+CASES = [(room, item) for room in (records.ROOM, containers.ROOM) for item in room.operations]
 
 
 def operation(statement: str, loop: str, outcome: str = "result", **more: Any) -> Operation:
@@ -36,17 +37,30 @@ def implementation(name: str, source: str) -> Implementation:
 # ------------------------------------------------------------------------------------- the registry
 
 
-@pytest.mark.parametrize("item", records.OPERATIONS, ids=lambda item: item.name)
-def test_all_implementations_agree(item: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "BULK", 200)
-    able = [one for one in records.ROOM.implementations if not one.missing()]
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "BULK", 200)
+
+
+def needed(item: Operation) -> None:
+    for library in item.needs:
+        if why := registry.absent(library):
+            pytest.skip(why)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("room", "item"), CASES, ids=lambda item: item.name)
+def test_all_implementations_agree(room: Room, item: Operation) -> None:
+    needed(item)
+    able = [one for one in room.implementations if not one.missing()]
     registry.check(item, able, ROWS)
 
 
-@pytest.mark.parametrize("item", records.OPERATIONS, ids=lambda item: item.name)
-def test_every_case_runs(item: Operation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "BULK", 200)
-    for one in records.ROOM.implementations:
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize(("room", "item"), CASES, ids=lambda item: item.name)
+def test_every_case_runs(room: Room, item: Operation) -> None:
+    needed(item)
+    for one in room.implementations:
         if one.missing() or (case := registry.build(item, one, ROWS)) is None:
             continue
         assert case.run(2) > 0
@@ -54,15 +68,84 @@ def test_every_case_runs(item: Operation, monkeypatch: pytest.MonkeyPatch) -> No
         assert case.executions == item.repeat * (len(ROWS) if item.loop else 1)
 
 
-def test_names_are_unique_and_point_at_something() -> None:
-    names = [item.name for item in records.OPERATIONS]
+@pytest.mark.parametrize("room", (records.ROOM, containers.ROOM), ids=lambda room: room.name)
+def test_names_are_unique_and_point_at_something(room: Room) -> None:
+    names = [item.name for item in room.operations]
     assert len(set(names)) == len(names)
-    known = {item.name for item in records.ROOM.implementations}
-    for item in records.OPERATIONS:
-        assert set(item.instead) | set(item.outcome_instead) <= known
-    assert set(records.ROOM.startup) <= known
-    assert set(records.ROOM.instance) <= set(names)
-    assert records.ROOM.baseline in known
+    known = {item.name for item in room.implementations}
+    for item in room.operations:
+        assert {*item.instead, *item.outcome_instead, *item.before_instead} <= known
+    assert set(room.startup) | room.untimed <= known
+    assert {*room.instance, room.headline[0]} <= set(names)
+    assert room.baseline in known
+    held = [item.name for item in room.footprints]
+    assert len(set(held)) == len(held)
+    assert {item.implementation for item in room.footprints} <= known
+
+
+def test_operations_of_one_family_are_measured_alike() -> None:
+    """Bars divide rounds of one operation by those of another of its family."""
+    for room in (records.ROOM, containers.ROOM):
+        ways: dict[str, set[tuple[bool, bool]]] = {}
+        for item in room.operations:
+            ways.setdefault(item.family or item.name, set()).add((item.bulk, item.filled))
+        assert [family for family, found in ways.items() if len(found) > 1] == []
+
+
+def test_a_long_unit_finds_its_place() -> None:
+    unit = "°C, daily mean"
+    (room,) = containers.parts([(1, 2.0, unit), (2, 3.0, "")])
+    array = room.implementation("array").load()
+    made = array["filled"]([1], [2.0], [unit])
+    assert made.itemsize == 8 + 8 + 16 and array["contents"](made) == [(1, 2.0, unit)]
+    (room,) = containers.parts(ROWS)
+    assert (
+        room.implementation("array").definition
+        == containers.ROOM.implementation("array").definition
+    )
+
+
+def test_what_runs_before_is_not_in_the_time() -> None:
+    item = operation(
+        "kept.append(1)", "for t, v, u in rows", before="sleep(); kept = []; passes_of.append(kept)"
+    )
+    one = implementation("one", "passes_of = []\ndef sleep():\n    for _ in range(20_000): pass\n")
+    case = registry.build(item, one, ROWS)
+    assert case is not None
+    start = time.process_time_ns()
+    inside = case.run(5)
+    whole = time.process_time_ns() - start
+    assert inside < whole / 2
+    module = sys.modules[f"ferrule_compare_{next(registry._serial) - 1}"]
+    lengths = [len(kept) for kept in module.__dict__["passes_of"]]
+    assert lengths == [4 * len(ROWS)] * 5
+
+
+def test_a_missing_library_takes_its_operations_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    compare = pytest.importorskip("ferrule.cli.compare", reason="needs rich")
+    monkeypatch.setattr(registry, "absent", lambda name: f"{name} is not installed")
+    skipped: dict[str, str] = {}
+    left = compare._operations(containers.ROOM, skipped)
+    assert [item for item in left if item.needs] == []
+    assert {"from_columns", "sort", "arrow_stream"} <= {item.name for item in left}
+    assert set(skipped) == {"duckdb", "nanoarrow", "numpy", "polars", "pyarrow"}
+
+
+def test_absent() -> None:
+    assert registry.absent("json") == ""
+    assert registry.absent("no_such_module_anywhere") == (
+        "no_such_module_anywhere is not installed"
+    )
+
+
+def test_drain_asks_as_a_consumer_does() -> None:
+    made = containers.ROOM.implementation("table").load()["filled"]([1, 2], [3.0, 4.0], ["a", "b"])
+    asked = drain.Asked(made)
+    assert (drain.stream(asked), drain.array(asked), drain.schema(asked)) == (2, 2, 3)
+    assert asked.calls == [drain.stream, drain.array, drain.schema]
+    drain.again(asked.calls, made)
+    assert len(drain.addresses(made, 1)) == made.chunk_count == 1
+    assert drain.addresses(made, 1) == drain.addresses(made[:1], 1) != drain.addresses(made, 0)
 
 
 def test_a_difference_shows_both_values() -> None:
@@ -121,6 +204,9 @@ def test_spread_and_extend() -> None:
     assert len({id(row[1]) for row in longer}) == 200
     edge = list(registry.extend([((1 << 63) - 2, 1.0, ""), (-(1 << 63), 1.0, "")], 9))
     assert all(-(1 << 63) <= row[0] < 1 << 63 for row in edge)
+    for rows, count in ((ROWS, 200), (ROWS, 7), (ROWS, 60), (edge, 40)):
+        columns = measure.columns(rows, count)
+        assert list(zip(*columns, strict=True)) == list(registry.extend(rows, count))
 
 
 # ---------------------------------------------------------------------------------------- measuring
@@ -178,6 +264,17 @@ def test_memory_of_records() -> None:
     found = measure.memory(records.ROOM, records.NATIVE, ROWS, 50_000)
     assert found.resident is not None and found.resident < 70
     assert found.traced < 60
+
+
+@pytest.mark.resident
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(("name", "wanted"), [("slots", 136.0), ("array", 24.0), ("table", 17.0)])
+def test_memory_of_containers(name: str, wanted: float) -> None:
+    held = next(item for item in containers.FOOTPRINTS if item.name == name)
+    one = containers.ROOM.implementation(name)
+    found = measure.footprint(held, one, ROWS, 200_000)
+    assert found.resident is not None and abs(found.resident - wanted) < 0.15 * wanted
+    assert found.traced is None and found.getsizeof is None
 
 
 def test_a_broken_child_is_an_error() -> None:
@@ -238,7 +335,7 @@ def test_help_needs_no_extra() -> None:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything the command does, on small numbers."""
     compare = pytest.importorskip("ferrule.cli.compare", reason="needs rich")
-    monkeypatch.setattr(records, "BULK", 200)
+    monkeypatch.setattr(registry, "BULK", 200)
     monkeypatch.setattr(compare, "QUICK_INSTANCES", 2000)
     monkeypatch.setattr(compare, "QUICK_STARTUP_ROUNDS", 1)
     monkeypatch.setattr(measure, "QUICK_ROUND_NS", 20_000)
@@ -265,6 +362,16 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         assert row["equal"], row["mismatch"]
         assert {"pure", "ferrule"} <= set(row["timings"])
     assert set(run["rooms"][0]["memory"]) == {"pure", "slots", "ferrule"}
+    assert "array / slots" not in text and "slots / array" in text
+    assert "pure array, pure table: results compared, not timed" in text
+    second = run["rooms"][1]
+    assert second["room"] == "containers"
+    for row in second["operations"]:
+        assert row["equal"], row["mismatch"]
+        assert {"array", "table"} & set(row["timings"])
+        assert set(row["timings"]) <= {"slots", "array", "table"}
+        assert row["rows"] in (2000, None)
+    assert {"slots", "array", "table", "table, unit as text"} <= set(second["memory"])
 
 
 @pytest.mark.usefixtures("small")
@@ -278,6 +385,7 @@ def test_a_difference_ends_its_row_and_the_status_is_1(
         records.ROOM,
         implementations=(records.PURE, wrong, records.NATIVE),
         operations=records.OPERATIONS[:4],
+        parts=None,
     )
     monkeypatch.setattr(records, "ROOM", room)
     assert command.main(["compare", "--quick", "--rounds=2"]) == 1

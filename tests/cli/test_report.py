@@ -39,10 +39,25 @@ def outcome() -> compare.Outcome:  # type: ignore[name-defined]
             if at != 4:
                 row.timings["msgspec"] = timing(7.0, 8.0, 9.0)
         rows.append(row)
-    made = compare.Outcome(room, able, {"attrs": "attrs is not installed"}, rows)
+    made = compare.Outcome(room, able, {"attrs": "attrs is not installed"}, rows, 1000)
     for name, size in (("pure", 131.0), ("slots", 136.0), ("ferrule", 56.0), ("msgspec", 120.0)):
         made.memory[name] = Memory(1000, size, size - 10, 56, 1.0, 2.0, 3.0, 2.0 + size / 10)
     made.startup = {"pure": [30.0, 31.0], "ferrule": [2.0, 2.5]}
+    return made
+
+
+def containers() -> compare.Outcome:  # type: ignore[name-defined]
+    """A room with two native implementations and rows that not all of them have."""
+    (room,) = registry.tables("records", [])[1:]
+    able = [room.implementation(name) for name in ("slots", "array", "table", "pure array")]
+    rows = [compare.Row(operation) for operation in room.operations]
+    for row in rows:
+        row.timings = {"array": timing(10.0, 11.0), "table": timing(40.0, 44.0)}
+        if row.operation.code(able[0]) is not None:
+            row.timings["slots"] = timing(20.0, 22.0)
+    made = compare.Outcome(room, able, {}, rows, 1000)
+    for name, size in (("slots", 136.0), ("array", 24.04), ("table, appended", 17.02)):
+        made.memory[name] = Memory(1000, size, None, None, 1.0, 2.0, None, 2.0 + size / 10)
     return made
 
 
@@ -81,6 +96,17 @@ def test_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "56.0" in text
 
 
+def test_containers_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, data = document(tmp_path)
+    report.show(containers(), data)
+    text = capsys.readouterr().out
+    assert "Arrays and tables: time of one operation over 1,000 readings" in text
+    assert "slots / array" in text and "slots / table" in text
+    assert "2.00x" in text and "0.50x" in text
+    assert "pure array: results compared, not timed" in text
+    assert "1,000 rows" in text and "17.0" in text and "getsizeof" not in text
+
+
 def test_stored_run(tmp_path: Path) -> None:
     made, data = document(tmp_path)
     made.rows[0].timings["pure"] = timing(math.inf, 1.0)  # type: ignore[attr-defined]
@@ -115,6 +141,18 @@ class Links(html.parser.HTMLParser):
                 self.found.append(value)
         if tag in ("script", "link", "iframe"):
             self.found.append(tag)
+
+
+def test_page_of_containers(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    page = pytest.importorskip("ferrule.cli.page")
+    made, data = containers(), document(tmp_path)[1]
+    text = page.render([made], data)
+    assert "Speed of array against a list of __slots__ objects" in text
+    assert "Speed of table against a list of __slots__ objects" in text
+    assert "What 1,000 rows cost" in text and "Containers hold 1,000 readings." in text
+    assert "append to array against __slots__" in text
+    assert "24 bytes" in text and "pure array" not in text
 
 
 def test_page_stands_alone(tmp_path: Path) -> None:

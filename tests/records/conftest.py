@@ -12,6 +12,7 @@ import pytest
 NAMES = (
     "Record AbstractRecord record make_record field Field Size fields asdict astuple replace "
     "layout Layout FieldLayout i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool8 "
+    "Coded Column RecordArray RecordTable Row "
     "MISSING KW_ONLY InitVar FrozenInstanceError"
 ).split()
 

@@ -174,6 +174,8 @@ COVERED = {
 
 #: Objects of dataclasses, which are not ours to check.
 FOREIGN = {"InitVar", "FrozenInstanceError", "KW_ONLY", "MISSING"}
+#: Checked method by method in test_record_array_lifetime.py and test_record_table_lifetime.py.
+CONTAINERS = {"RecordArray", "Row", "RecordTable", "Column", "Coded"}
 
 
 @functools.cache
@@ -200,7 +202,7 @@ def test_every_public_callable_has_a_success_and_an_error_case(native):
         for name in native.__all__
         if callable(getattr(native, name)) and not hasattr(getattr(native, name), "__metadata__")
     }
-    assert public - FOREIGN == set(COVERED)
+    assert public - FOREIGN - CONTAINERS == set(COVERED)
     for success, error in COVERED.values():
         assert success in {**SUCCESSES, **CLASSES} and error in {**ERRORS, **CLASS_ERRORS}
 

@@ -9,23 +9,27 @@ import os
 import platform
 import sys
 import sysconfig
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from ferrule.cli import measure, registry, report
-from ferrule.cli.load import Readings, load
+from ferrule.cli.load import Reading, Readings, load
 from ferrule.cli.registry import Implementation, Mismatch, Operation, Room
 
 #: Instances whose memory is measured.
 INSTANCES = 1_000_000
 QUICK_INSTANCES = 100_000
 #: Operations on lists take seconds: fewer rounds.
-BULK_ROUNDS = 9
+BULK_ROUNDS = 5
 QUICK_BULK_ROUNDS = 3
+#: Operations that fill a container with a million readings: fewer still.
+LARGE_ROUNDS = 3
+QUICK_LARGE_ROUNDS = 3
 STARTUP_ROUNDS = 15
 QUICK_STARTUP_ROUNDS = 5
 
@@ -47,14 +51,21 @@ class Outcome:
     implementations: list[Implementation]
     skipped: dict[str, str]
     rows: list[Row]
+    #: Readings in a filled container.
+    instances: int
     memory: dict[str, measure.Memory] = field(default_factory=dict)
     startup: dict[str, list[float]] = field(default_factory=dict)
+
+    def unmeasured(self, implementation: Implementation) -> bool:
+        """Whether only its results are compared."""
+        return implementation.name in self.room.untimed
 
     def to_json(self) -> dict[str, Any]:
         """Every round, in plain types."""
         return {
             "room": self.room.name,
             "skipped": self.skipped,
+            "libraries": sorted({name for row in self.rows for name in row.operation.needs}),
             "operations": [
                 {
                     "name": row.operation.name,
@@ -64,7 +75,13 @@ class Outcome:
                     "statements": {
                         item.name: row.operation.code(item) for item in self.implementations
                     },
+                    "before": {
+                        item.name: code
+                        for item in self.implementations
+                        if (code := row.operation.first(item))
+                    },
                     "collector": "on" if row.operation.bulk else "off",
+                    "rows": self.instances if row.operation.filled else None,
                     "unit": "ns",
                     "timings": {name: timing.to_json() for name, timing in row.timings.items()},
                 }
@@ -84,6 +101,7 @@ class Settings:
     startup_rounds: int
     round_ns: int
     instances: int
+    large_rounds: int
 
     @classmethod
     def of(cls, rounds: int, quick: bool) -> Settings:
@@ -95,6 +113,7 @@ class Settings:
                 min(rounds, QUICK_STARTUP_ROUNDS),
                 measure.QUICK_ROUND_NS,
                 QUICK_INSTANCES,
+                min(rounds, QUICK_LARGE_ROUNDS),
             )
         return cls(
             rounds,
@@ -102,7 +121,14 @@ class Settings:
             min(rounds, STARTUP_ROUNDS),
             measure.ROUND_NS,
             INSTANCES,
+            min(rounds, LARGE_ROUNDS),
         )
+
+    def rounds_of(self, operation: Operation) -> int:
+        """Rounds in which this operation is measured."""
+        if not operation.bulk:
+            return self.rounds
+        return self.large_rounds if operation.filled else self.bulk_rounds
 
     def to_json(self) -> dict[str, Any]:
         """The fields by name."""
@@ -113,9 +139,8 @@ class Settings:
         }
 
 
-def examine(room: Room, readings: Readings, settings: Settings, peers: bool) -> Outcome:
-    """Check, then measure one room, with a progress bar."""
-    skipped: dict[str, str] = {}
+def _able(room: Room, peers: bool, skipped: dict[str, str]) -> list[Implementation]:
+    """Implementations to measure; why others cannot be goes to `skipped`."""
     able: list[Implementation] = []
     for implementation, missing in room.available(peers):
         if not missing:
@@ -129,58 +154,108 @@ def examine(room: Room, readings: Readings, settings: Settings, peers: bool) -> 
             skipped[implementation.name] = missing
         else:
             able.append(implementation)
-    outcome = Outcome(room, able, skipped, [Row(operation) for operation in room.operations])
-    single = [row for row in outcome.rows if not row.operation.bulk]
-    bulk = [row for row in outcome.rows if row.operation.bulk]
+    return able
+
+
+def _operations(room: Room, skipped: dict[str, str]) -> list[Operation]:
+    """Operations whose libraries are there; what is not goes to `skipped`."""
+    libraries = {library for operation in room.operations for library in operation.needs}
+    absent = {name: why for name in sorted(libraries) if (why := registry.absent(name))}
+    skipped.update(absent)
+    return [item for item in room.operations if not absent.keys() & set(item.needs)]
+
+
+def examine(room: Room, readings: Readings, settings: Settings, peers: bool) -> Outcome:
+    """Check, then measure one room, with a progress bar."""
+    skipped: dict[str, str] = {}
+    able = _able(room, peers, skipped)
+    rows = [Row(operation) for operation in _operations(room, skipped)]
+    outcome = Outcome(room, able, skipped, rows, settings.instances)
+    timed = [item for item in able if item.name not in room.untimed]
+    families = _families(row for row in rows if row.operation.bulk)
     imports = {item.name: room.startup[item.name] for item in able if item.name in room.startup}
+    held = _held(room, timed)
     steps = (
-        len(outcome.rows)
-        + len(single) * len(able) * settings.rounds
-        + len(bulk) * len(able) * settings.bulk_rounds
-        + len(able) * settings.instances // 100_000
+        len(rows)
+        + sum(_cases(row.operation, timed) * settings.rounds_of(row.operation) for row in rows)
+        + len(held) * settings.instances // 100_000
         + len(imports) * settings.startup_rounds
     )
     with report.progress(steps, room.title) as advance:
-        for row in outcome.rows:
+        for row in rows:
             advance(f"checking: {row.operation.title}")
             try:
                 registry.check(row.operation, able, readings.rows)
             except Mismatch as error:
                 row.mismatch = str(error)
-        _time([row for row in single if not row.mismatch], able, readings, settings, advance)
-        for row in bulk:
-            if not row.mismatch:
-                _time([row], able, readings, settings, advance)
-        for item in able:
-            advance(f"memory: {item.name}", settings.instances // 100_000)
-            outcome.memory[item.name] = measure.memory(
-                room, item, readings.rows, settings.instances
-            )
+        many = _many(room, readings, settings)
+        for group in ([row for row in rows if not row.operation.bulk], *families):
+            equal = [row for row in group if not row.mismatch]
+            _time(equal, timed, readings.rows, many, settings, advance)
+        del many
+        for name, measured in held.items():
+            advance(f"memory: {name}", settings.instances // 100_000)
+            outcome.memory[name] = measured(readings.rows, settings.instances)
         outcome.startup = measure.startup(imports, settings.startup_rounds, advance)
     return outcome
+
+
+def _cases(operation: Operation, implementations: Sequence[Implementation]) -> int:
+    return sum(operation.code(item) is not None for item in implementations)
+
+
+def _families(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows grouped by their family, in the order in which families begin."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.operation.family or row.operation.name, []).append(row)
+    return list(found.values())
+
+
+def _many(room: Room, readings: Readings, settings: Settings) -> list[Reading]:
+    """The readings of filled containers."""
+    if not any(operation.filled for operation in room.operations):
+        return []
+    return list(registry.extend(readings.rows, settings.instances))
+
+
+def _held(
+    room: Room, implementations: Sequence[Implementation]
+) -> dict[str, Callable[[Sequence[Reading], int], measure.Memory]]:
+    """What measures the memory of each line of the room's memory table."""
+    by_name = {item.name: item for item in implementations}
+    if not room.instance:
+        return {
+            item.name: partial(measure.footprint, item, by_name[item.implementation])
+            for item in room.footprints
+            if item.implementation in by_name
+        }
+    return {name: partial(measure.memory, room, item) for name, item in by_name.items()}
 
 
 def _time(
     rows: Sequence[Row],
     implementations: Sequence[Implementation],
-    readings: Readings,
+    readings: Sequence[Reading],
+    many: Sequence[Reading],
     settings: Settings,
     advance: measure.Progress,
 ) -> None:
+    """Measure operations together; they are all bulk or none is."""
+    stores: dict[str, registry.Namespace] = {item.name: {} for item in implementations}
     built = [
-        registry.build(row.operation, item, readings.rows)
+        registry.build(row.operation, item, readings, many, stores[item.name])
         for row in rows
         for item in implementations
     ]
     cases = [case for case in built if case is not None]
     if not cases:
         return
-    bulk = rows[0].operation.bulk
     timings = measure.interleave(
         cases,
-        settings.bulk_rounds if bulk else settings.rounds,
+        settings.rounds_of(rows[0].operation),
         round_ns=settings.round_ns,
-        collector=bulk,
+        collector=rows[0].operation.bulk,
         progress=advance,
     )
     for row in rows:
@@ -189,12 +264,25 @@ def _time(
         }
 
 
+def examine_all(
+    names: Sequence[str], readings: Readings, settings: Settings, peers: bool
+) -> list[Outcome]:
+    """Check and measure rooms with all their parts."""
+    return [
+        examine(room, readings, settings, peers)
+        for name in names
+        for room in registry.tables(name, readings.rows)
+    ]
+
+
 def environment(rooms: Sequence[Room]) -> dict[str, Any]:
     """Where it was measured: interpreter, build, machine, versions."""
     options = sysconfig.get_config_var("CONFIG_ARGS") or ""
     libraries = {
         item.needs: item.version() for room in rooms for item in room.implementations if item.needs
     }
+    for library in {name for room in rooms for item in room.operations for name in item.needs}:
+        libraries.setdefault(library, registry.version(library))
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
@@ -287,7 +375,7 @@ def run(
     readings = load(input_file, limit)
     settings = Settings.of(rounds, quick)
     report.introduce(readings, settings.instances)
-    outcomes = [examine(registry.room(name), readings, settings, peers) for name in rooms]
+    outcomes = examine_all(rooms, readings, settings, peers)
     data = document(outcomes, readings, settings)
     for outcome in outcomes:
         report.show(outcome, data)

@@ -10,6 +10,7 @@ implementation.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import math
@@ -26,7 +27,7 @@ from time import process_time_ns
 from typing import Any
 
 from ferrule.cli.load import Reading
-from ferrule.cli.registry import Case, Implementation, Room, extend, source
+from ferrule.cli.registry import Case, Footprint, Implementation, Room, later, source
 
 #: Order of the cases is drawn from this seed.
 SEED = 20_240_229
@@ -170,15 +171,16 @@ def _timing(case: Case, passes: int, taken: list[int], loops: list[int]) -> Timi
 class Memory:
     """What the instances cost, each: resident bytes with everything (list slot, values), peak of
     traced bytes, `sys.getsizeof`; and milliseconds of `gc.collect()` before, with a list of as
-    many plain objects, and with the instances."""
+    many plain objects, and with the instances. Of a container's rows only residence and
+    collections are measured."""
 
     instances: int
     resident: float | None
-    traced: float
-    getsizeof: int
+    traced: float | None
+    getsizeof: int | None
     build_ms: float
     collect_before_ms: float
-    collect_list_ms: float
+    collect_list_ms: float | None
     collect_ms: float
 
     def to_json(self) -> dict[str, Any]:
@@ -209,6 +211,31 @@ def memory(
         resident["collect_before_ms"],
         traced["collect_list_ms"],
         resident["collect_ms"],
+    )
+
+
+def footprint(
+    held: Footprint, implementation: Implementation, rows: Sequence[Reading], instances: int
+) -> Memory:
+    """Fill a container with `instances` readings in a child process."""
+    parts = (implementation.imports, implementation.definition, implementation.variants)
+    found = _child(
+        {
+            "source": parts,
+            "expression": held.expression,
+            "rows": list(islice(rows, instances)),
+            "instances": instances,
+        }
+    )
+    return Memory(
+        instances,
+        found["resident"],
+        None,
+        None,
+        found["build_ms"],
+        found["collect_before_ms"],
+        None,
+        found["collect_ms"],
     )
 
 
@@ -249,20 +276,82 @@ def resident_bytes() -> int | None:
         return None
 
 
+def trim() -> None:
+    """Give freed memory back to the system, where the C library can: what is allocated next is
+    then new."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)
+
+
+def columns(rows: Sequence[Reading], count: int) -> tuple[array[int], array[float], list[str]]:
+    """The readings that `registry.extend` gives, as columns, with one object for each unit."""
+    times, values, units = array("q"), array("d"), list[str]()
+    seen: dict[str, str] = {}
+    same = [seen.setdefault(row[2], row[2]) for row in rows]
+    step = later(rows, count)
+    for lap in range(-(-count // len(rows))):
+        part = rows[: count - lap * len(rows)]
+        times.extend([row[0] + lap * step for row in part])
+        values.extend([row[1] for row in part])
+        units.extend(same[: len(part)])
+    return times, values, units
+
+
 def child() -> None:
-    """Body of a child process of `memory`: a job on standard input, a report on standard output."""
+    """Body of a child process: a job on standard input, a report on standard output."""
     job = json.load(sys.stdin)
     rows, count = job.pop("rows"), job["instances"]
-    times, values, units = array("q"), array("d"), []
-    seen: dict[str, str] = {}
-    for when, value, unit in extend([tuple(row) for row in rows], count):
-        times.append(when)
-        values.append(value)
-        units.append(seen.setdefault(unit, unit))
+    times, values, units = columns(rows, count)
     del rows
     scope: dict[str, Any] = {"__name__": "__main__"}
     for text in job["source"]:
         exec(source(text, "<source>"), scope)
+    if "expression" in job:
+        found = _filled(job["expression"], count, scope, times, values, units)
+    else:
+        found = _measured(job, scope, times, values, units)
+    print(json.dumps(found), flush=True)
+    os._exit(0)  # freeing the instances would only take time
+
+
+def _filled(
+    expression: str,
+    count: int,
+    scope: dict[str, Any],
+    times: array[int],
+    values: array[float],
+    units: list[str],
+) -> dict[str, Any]:
+    """Residence and collections of a container, a small one having been made before."""
+    code = compile(expression, "<expression>", "eval", dont_inherit=True)
+    eval(code, scope, {"times": times[:1000], "values": values[:1000], "units": units[:1000]})
+    before_ms = _collect_ms()
+    gc.disable()
+    trim()
+    resident = resident_bytes()
+    start = process_time_ns()
+    made = eval(code, scope, {"times": times, "values": values, "units": units})
+    build_ms = (process_time_ns() - start) / 1e6
+    after = resident_bytes()
+    report = {
+        "collect_before_ms": before_ms,
+        "build_ms": build_ms,
+        "resident": None if resident is None or after is None else (after - resident) / count,
+        "collect_ms": _collect_ms(),
+    }
+    del made
+    return report
+
+
+def _measured(
+    job: Mapping[str, Any],
+    scope: dict[str, Any],
+    times: array[int],
+    values: array[float],
+    units: list[str],
+) -> dict[str, Any]:
+    count = job["instances"]
     build = (
         "def build(out, times, values, units, SensorReading):\n"
         "    i = 0\n"
@@ -273,18 +362,6 @@ def child() -> None:
     )
     exec(source(build, "<build>"), scope)
     scope["build"]([None] * 1000, times, values, units, scope["SensorReading"])
-    print(json.dumps(_measured(job, scope, times, values, units)), flush=True)
-    os._exit(0)  # freeing the instances would only take time
-
-
-def _measured(
-    job: Mapping[str, Any],
-    scope: Mapping[str, Any],
-    times: array[int],
-    values: array[float],
-    units: list[str],
-) -> dict[str, Any]:
-    count = job["instances"]
     before_ms = _collect_ms()
     gc.disable()
     report: dict[str, Any] = {"collect_before_ms": before_ms}

@@ -92,37 +92,66 @@ def _names(outcome: Outcome, kind: Kind) -> list[str]:
 
 
 def _room(outcome: Outcome) -> list[str]:
-    native = _names(outcome, "native")[0]
-    parts = [f"<h2>{html.escape(outcome.room.title)}</h2>", _key(outcome, native)]
-    compared = {outcome.room.baseline: "the pure-Python twin"}
-    for name in _names(outcome, "article"):
-        compared[name] = f"a __{name}__ class written by hand" if name == "slots" else name
-    for base, label in compared.items():
-        rows = [row for row in outcome.rows if base in row.timings and native in row.timings]
-        peers = _names(outcome, "peer") if base != outcome.room.baseline else []
-        if rows:
-            text = (
-                "Bars to the right of 1x: native takes that many times less time. Bars to the "
-                "left: it takes more. The line on each bar spans eight of ten rounds."
-            )
-            if peers:
-                text += " Marks show where other libraries stand by the same measure."
-            height = 1.1 + 0.34 * len(rows) + 0.3 * bool(peers)
-            plot = _svg(partial(_speed, rows, native, base, peers), 9.2, height)
-            parts.append(_section(f"Speed against {label}", text, plot))
+    parts = [f"<h2>{html.escape(outcome.room.title)}</h2>", _key(outcome)]
+    natives, articles = _names(outcome, "native"), _names(outcome, "article")
+    for native in natives:
+        who = "native" if len(natives) == 1 else native
+        for base in dict.fromkeys((outcome.room.baseline, *articles)):
+            parts += _plot(outcome, native, who, base)
     if outcome.memory:
-        instances = max(item.instances for item in outcome.memory.values())
-        parts.append(
-            _section(
-                f"What {instances:,} instances cost",
-                "Resident bytes of each instance with everything it needs: its place in a list "
-                "and the values it holds. Right: what one full garbage collection costs more "
-                "while they are alive.",
-                _svg(partial(_memory, outcome), 9.2, 1.2 + 0.42 * len(outcome.memory)),
-            )
-        )
-    parts.append(_section("Median time of one operation", "", _table(outcome)))
+        parts.append(_held(outcome))
+    parts.append(_section("Median time of one operation", _over(outcome), _table(outcome)))
     return parts
+
+
+def _over(outcome: Outcome) -> str:
+    if not any(row.operation.filled for row in outcome.rows):
+        return ""
+    return f"Containers hold {outcome.instances:,} readings."
+
+
+def _plot(outcome: Outcome, native: str, who: str, base: str) -> list[str]:
+    """The section on one native implementation against one other, if they share a row."""
+    rows = [row for row in outcome.rows if base in row.timings and native in row.timings]
+    if not rows:
+        return []
+    peers = _names(outcome, "peer") if outcome.room.kind(base) == "article" else []
+    text = (
+        f"Bars to the right of 1x: {who} takes that many times less time. Bars to the "
+        "left: it takes more. The line on each bar spans eight of ten rounds."
+    )
+    if peers:
+        text += " Marks show where other libraries stand by the same measure."
+    height = 1.1 + 0.34 * len(rows) + 0.3 * bool(peers)
+    plot = _svg(partial(_speed, rows, native, base, peers), 9.2, height)
+    title = "Speed" if who == "native" else f"Speed of {native}"
+    return [_section(f"{title} against {_against(outcome, base)}", text, plot)]
+
+
+def _against(outcome: Outcome, base: str) -> str:
+    if outcome.room.kind(base) == "pure":
+        return "the pure-Python twin"
+    if base != "slots":
+        return base
+    many = bool(outcome.room.footprints)
+    return "a list of __slots__ objects" if many else "a __slots__ class written by hand"
+
+
+def _held(outcome: Outcome) -> str:
+    instances = max(item.instances for item in outcome.memory.values())
+    rows = bool(outcome.room.footprints)
+    text = (
+        "Resident bytes of each row with everything it needs: for objects their place in a list "
+        "and the values they hold. "
+        if rows
+        else "Resident bytes of each instance with everything it needs: its place in a list "
+        "and the values it holds. "
+    )
+    return _section(
+        f"What {instances:,} {'rows' if rows else 'instances'} cost",
+        f"{text}Right: what one full garbage collection costs more while they are alive.",
+        _svg(partial(_memory, outcome), 9.2, 1.2 + 0.42 * len(outcome.memory)),
+    )
 
 
 def _section(title: str, text: str, body: str) -> str:
@@ -130,17 +159,25 @@ def _section(title: str, text: str, body: str) -> str:
     return f"<section><h2>{html.escape(title)}</h2>{intro}{body}</section>"
 
 
-def _key(outcome: Outcome, native: str) -> str:
-    """A few figures in large type: creation, comparison, memory."""
+def _key(outcome: Outcome) -> str:
+    """A few figures in large type: the room's first operation, memory."""
+    room, natives = outcome.room, _names(outcome, "native")
+    operation, what = room.headline
     cards: list[tuple[str, str]] = []
-    for base, label in ((outcome.room.baseline, "pure Python"), ("slots", "__slots__")):
-        row = next(row for row in outcome.rows if row.operation.name == outcome.room.instance[0])
-        if base in row.timings and native in row.timings:
-            middle = measure.ratio(row.timings[base], row.timings[native]).median
-            cards.append((f"{report.significant(middle)}x", f"creation against {label}"))
+    rows = [row for row in outcome.rows if row.operation.name == operation]
+    for row in rows:
+        for native in natives:
+            who = f"{what} to {native}" if len(natives) > 1 else what
+            for base in dict.fromkeys((room.baseline, "slots")):
+                if base in row.timings and native in row.timings:
+                    middle = measure.ratio(row.timings[base], row.timings[native]).median
+                    label = "pure Python" if base == "pure" else f"__{base}__"
+                    cards.append((f"{report.significant(middle)}x", f"{who} against {label}"))
     for name, item in outcome.memory.items():
-        if item.resident is not None and name in (native, "slots"):
-            label = "native record" if name == native else "__slots__ object"
+        if item.resident is not None and name in (*natives, "slots"):
+            label = "__slots__ object" if name == "slots" else "native record"
+            if room.footprints and name != "slots":
+                label = f"row of {name}"
             cards.append((f"{item.resident:.0f} bytes", f"each {label}, all in"))
     cells = "".join(f"<div><b>{a}</b><span>{html.escape(b)}</span></div>" for a, b in cards)
     return f'<div class="key">{cells}</div>'
@@ -189,7 +226,7 @@ def _speed(
     _bare(axes)
     axes.set_xscale("log")
     ratios = [measure.ratio(row.timings[base], row.timings[native]) for row in rows]
-    seen = [value.median for value in ratios]
+    seen = [part for value in ratios for part in (value.median, value.p10, value.p90)]
     used = [name for name in peers if any(name in row.timings for row in rows)]
     for at, (row, value) in enumerate(zip(rows, ratios, strict=True)):
         color = FASTER if value.median >= 1 else SLOWER
@@ -227,19 +264,21 @@ def _speed(
 
 def _memory(outcome: Outcome, figure: Figure) -> None:
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
-    kinds = {item.name: item.kind for item in outcome.implementations}
     held = outcome.memory
+    kinds = {name: outcome.room.kind(name) for name in held}
+    rows = bool(outcome.room.footprints)
+    alone = len(_names(outcome, "native")) == 1
 
     def bytes_of(name: str) -> float:
         resident = held[name].resident
-        return held[name].traced if resident is None else resident
+        return (held[name].traced or 0.0) if resident is None else resident
 
     names = sorted(held, key=bytes_of)
-    labels = [_shown(name, kinds[name]) for name in names]
+    labels = [_shown(name, kinds[name], alone) for name in names]
     colors = [KINDS[kinds[name]] for name in names]
     collects = [max(held[n].collect_ms - held[n].collect_before_ms, 0.0) for n in names]
     for axes, values, form in (
-        (left, [bytes_of(name) for name in names], "{:.0f} B"),
+        (left, [bytes_of(name) for name in names], "{:.1f} B" if rows else "{:.0f} B"),
         (right, collects, "{:.1f} ms"),
     ):
         _bare(axes)
@@ -257,7 +296,10 @@ def _memory(outcome: Outcome, figure: Figure) -> None:
     right.set_title("gc.collect() adds", fontsize=10, loc="left", color="#52606d")
 
 
-def _shown(name: str, kind: Kind) -> str:
+def _shown(name: str, kind: Kind, alone: bool) -> str:
+    """How an implementation is called; `alone` is the only native one of its room."""
+    if kind in ("native", "pure") and not alone:
+        return name
     return {"native": "native", "pure": "pure twin", "article": f"__{name}__"}.get(kind, name)
 
 
@@ -265,9 +307,11 @@ def _shown(name: str, kind: Kind) -> str:
 
 
 def _table(outcome: Outcome) -> str:
-    names = [(item.name, item.kind) for item in outcome.implementations]
+    measured = [item for item in outcome.implementations if not outcome.unmeasured(item)]
+    names = [(item.name, item.kind) for item in measured]
+    alone = len(_names(outcome, "native")) == 1
     head = "".join(
-        f'<th class="{kind}">{html.escape(_shown(name, kind))}</th>' for name, kind in names
+        f'<th class="{kind}">{html.escape(_shown(name, kind, alone))}</th>' for name, kind in names
     )
     lines = [f"<tr><th>operation</th>{head}</tr>"]
     for row in outcome.rows:

@@ -36,7 +36,7 @@ ROOMS: dict[str, str] = {"records": "ferrule.cli.rooms.records"}
 TIMED = 256
 #: Readings on which the result of an operation is compared (construction: all of them).
 CHECKED = 20_000
-#: Objects in the operations on lists.
+#: Objects in the operations on lists, when they are timed.
 BULK = 100_000
 
 
@@ -67,12 +67,7 @@ class Implementation:
 
     def version(self) -> str:
         """Version of the library behind it, if there is one."""
-        if not self.needs:
-            return ""
-        try:
-            return metadata.version(self.needs)
-        except metadata.PackageNotFoundError:
-            return ""
+        return version(self.needs) if self.needs else ""
 
     def load(self) -> Namespace:
         """Run the source in a module of its own, which pickle can find again."""
@@ -96,7 +91,9 @@ class Operation:
     implementations: an expression over the loop's names and `result`, the value of the statement.
     `instead` and `outcome_instead` hold other texts for single implementations; a statement None
     means that the implementation cannot do this. Operations of one `family` are measured next to
-    each other. `bulk` ones work on `BULK` objects, one operation at a time, with the collector on.
+    each other. `bulk` ones are measured one family at a time, in single passes with the collector
+    on. `filled` ones work on as many readings as there are instances. `before` runs ahead of every
+    pass, outside the time. `needs` are libraries without which there is nothing to measure.
     """
 
     name: str
@@ -112,10 +109,28 @@ class Operation:
     family: str = ""
     whole: bool = False
     bulk: bool = False
+    filled: bool = False
+    before: str = ""
+    before_instead: Mapping[str, str] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
 
     def code(self, implementation: Implementation) -> str | None:
         """The statement for this implementation, or None."""
         return self.instead.get(implementation.name, self.statement)
+
+    def first(self, implementation: Implementation) -> str:
+        """What this implementation runs before a pass."""
+        return self.before_instead.get(implementation.name, self.before)
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Something whose memory is measured: `expression` makes it of the columns `times`, `values`
+    (arrays) and `units` (a list)."""
+
+    name: str
+    implementation: str
+    expression: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +139,9 @@ class Room:
 
     `startup` are the imports to time, by implementation. `instance` names the operations that
     create an object, in order of preference: the memory of a million is measured with the first
-    that the implementation has.
+    that the implementation has. A room of containers has `footprints` instead. `untimed`
+    implementations take part in the comparison of results alone. `parts` gives further tables of
+    the room, measured after it.
     """
 
     name: str
@@ -132,13 +149,23 @@ class Room:
     implementations: tuple[Implementation, ...]
     operations: tuple[Operation, ...]
     startup: Mapping[str, str]
-    instance: tuple[str, ...]
+    instance: tuple[str, ...] = ()
     #: Name of the implementation to which native is compared on the terminal.
     baseline: str = "pure"
+    footprints: tuple[Footprint, ...] = ()
+    untimed: frozenset[str] = frozenset()
+    #: The operation in large type, and what it is called there.
+    headline: tuple[str, str] = ("", "")
+    parts: Callable[[Sequence[Reading]], tuple[Room, ...]] | None = None
 
     def implementation(self, name: str) -> Implementation:
         """The implementation of this name."""
         return next(item for item in self.implementations if item.name == name)
+
+    def kind(self, held: str) -> Kind:
+        """Kind of the implementation behind a line of the memory table."""
+        names = {item.name: item.implementation for item in self.footprints}
+        return self.implementation(names.get(held, held)).kind
 
     def operation(self, name: str) -> Operation:
         """The operation of this name."""
@@ -193,6 +220,31 @@ def room(name: str) -> Room:
     return found
 
 
+def tables(name: str, rows: Sequence[Reading]) -> tuple[Room, ...]:
+    """The room of this name and its further parts, made for these readings."""
+    first = room(name)
+    return (first, *(first.parts(rows) if first.parts is not None else ()))
+
+
+def version(library: str) -> str:
+    """Version of an installed library, or an empty string."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def absent(library: str) -> str:
+    """Why a library cannot be used here, or an empty string."""
+    if importlib.util.find_spec(library) is None:
+        return f"{library} is not installed"
+    try:
+        importlib.import_module(library)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
 def spread(rows: Sequence[Reading], count: int) -> list[Reading]:
     """At most `count` readings, evenly spread over the series."""
     if len(rows) <= count:
@@ -200,15 +252,20 @@ def spread(rows: Sequence[Reading], count: int) -> list[Reading]:
     return [rows[i * len(rows) // count] for i in range(count)]
 
 
+def later(rows: Sequence[Reading], count: int) -> int:
+    """By how much each repetition of the series is later, where `count` readings are wanted."""
+    times = [row[0] for row in rows]
+    return min(
+        max(times) - min(times) + 1, ((1 << 63) - 1 - max(times)) // (count // len(rows) + 1)
+    )
+
+
 def extend(rows: Sequence[Reading], count: int) -> Iterator[Reading]:
     """`count` readings: the series again and again, each time later by its length.
 
     Timestamps and values are new objects every time, as a program that reads them would have.
     """
-    times = [row[0] for row in rows]
-    step = min(
-        max(times) - min(times) + 1, ((1 << 63) - 1 - max(times)) // (count // len(rows) + 1)
-    )
+    step = later(rows, count)
     for i in range(count):
         lap, at = divmod(i, len(rows))
         when, value, unit = rows[at]
@@ -216,26 +273,43 @@ def extend(rows: Sequence[Reading], count: int) -> Iterator[Reading]:
 
 
 def compile_loop(
-    loop: str, statement: str, repeat: int, namespace: Mapping[str, Any], label: str
+    loop: str,
+    statement: str,
+    repeat: int,
+    namespace: Mapping[str, Any],
+    label: str,
+    before: str = "",
 ) -> Timed:
     """The statement in its loop as a function of its own; names it uses become its locals."""
     body = "; ".join([statement] * repeat)
     inner = f"        {loop}:\n            {body}" if loop else f"        {body}"
-    tree = ast.parse(f"{loop or 'while 0'}:\n    {statement}")
+    tree = ast.parse(f"{before}\n{loop or 'while 0'}:\n    {statement}")
     loads = {
         node.id
         for node in ast.walk(tree)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
     names = sorted(name for name in loads if name in namespace)
-    text = (
-        f"def timed({', '.join(['n', 'clock', *names])}):\n"
-        "    passes = range(n)\n"
-        "    start = clock()\n"
-        "    for _ in passes:\n"
-        f"{inner}\n"
-        "    return clock() - start\n"
-    )
+    head = f"def timed({', '.join(['n', 'clock', *names])}):\n    passes = range(n)\n"
+    if before:
+        text = (
+            f"{head}"
+            "    taken = 0\n"
+            "    for _ in passes:\n"
+            f"        {before}\n"
+            "        start = clock()\n"
+            f"{inner}\n"
+            "        taken += clock() - start\n"
+            "    return taken\n"
+        )
+    else:
+        text = (
+            f"{head}"
+            "    start = clock()\n"
+            "    for _ in passes:\n"
+            f"{inner}\n"
+            "    return clock() - start\n"
+        )
     scope: Namespace = {}
     exec(source(text, f"<{label}>"), scope)
     function = scope["timed"]
@@ -249,32 +323,50 @@ def compile_loop(
 
 
 def _prepared(
-    operation: Operation, implementation: Implementation, rows: Sequence[Reading]
+    operation: Operation,
+    implementation: Implementation,
+    rows: Sequence[Reading],
+    store: Namespace | None = None,
 ) -> Namespace:
     namespace = implementation.load()
     scope = dict(namespace)
     namespace["definition"] = source(implementation.definition, "<definition>")
     namespace["scope"] = scope
+    namespace["store"] = {} if store is None else store
     operation.setup(namespace, rows)
     return namespace
 
 
 def build(
-    operation: Operation, implementation: Implementation, rows: Sequence[Reading]
+    operation: Operation,
+    implementation: Implementation,
+    rows: Sequence[Reading],
+    many: Sequence[Reading] = (),
+    store: Namespace | None = None,
 ) -> Case | None:
-    """The case of an operation on an implementation, or None where it does not apply."""
+    """The case of an operation on an implementation, or None where it does not apply.
+
+    `many` are the readings of a filled operation; a bulk one has `BULK`. In `store` a setup keeps
+    what other operations of the same implementation use again.
+    """
     code = operation.code(implementation)
     if code is None:
         return None
-    chosen = rows if operation.bulk else spread(rows, TIMED)
-    namespace = _prepared(operation, implementation, chosen)
+    if operation.filled:
+        chosen = many or rows
+    elif operation.bulk:
+        chosen = list(extend(rows, BULK))
+    else:
+        chosen = spread(rows, TIMED)
+    namespace = _prepared(operation, implementation, chosen, store)
     label = f"{operation.name}, {implementation.name}"
-    over = len(chosen) if operation.loop else 1
+    before = operation.first(implementation)
+    over = eval(f"sum(1 {operation.loop})", dict(namespace)) if operation.loop else 1
     return Case(
         operation,
         implementation,
-        compile_loop(operation.loop, code, operation.repeat, namespace, label),
-        compile_loop(operation.loop, "pass", 1, namespace, label + ", empty"),
+        compile_loop(operation.loop, code, operation.repeat, namespace, label, before),
+        compile_loop(operation.loop, "pass", 1, namespace, label + ", empty", before),
         over * operation.repeat,
     )
 
@@ -289,8 +381,8 @@ def outcome(
     expression = isinstance(ast.parse(code).body[0], ast.Expr)
     wanted = operation.outcome_instead.get(implementation.name, operation.outcome)
     text = (
-        f"outcomes = []\n{operation.loop or 'for _ in (0,)'}:\n"
-        f"    {'result = ' if expression else ''}{code}\n    outcomes.append({wanted})\n"
+        f"{operation.first(implementation)}\noutcomes = []\n{operation.loop or 'for _ in (0,)'}:\n"
+        f"    {'result = ' if expression else ''}{code}\n    outcomes.append(({wanted}))\n"
     )
     try:
         namespace = _prepared(operation, implementation, rows)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -39,7 +40,7 @@ def progress(steps: int, title: str) -> Iterator[Advance]:
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[what]}", style="dim"),
+        TextColumn("{task.fields[what]}", style="dim", markup=False),
         console=out,
         transient=True,
         disable=not out.is_terminal,
@@ -94,8 +95,8 @@ def introduce(readings: Readings, instances: int) -> None:
     )
     if count < instances:
         text += (
-            f" Lists of {registry.BULK:,} and the {instances:,} instances repeat the series, "
-            "each time later, with values of their own."
+            f" Lists of {registry.BULK:,}, the {instances:,} instances and the rows of containers "
+            "repeat the series, each time later, with values of their own."
         )
     out.print(text, style="dim")
 
@@ -107,10 +108,13 @@ def best_peer(row: Row, peers: Sequence[str]) -> str:
 
 
 def show(outcome: Outcome, data: dict[str, Any]) -> None:
-    """Print one room: times, memory, imports, where and how."""
+    """Print one room: times, memory, imports; after the last one where and how."""
     out = console()
     out.print()
     out.print(_times(outcome))
+    if outcome.room.untimed:
+        names = ", ".join(item.name for item in outcome.implementations if outcome.unmeasured(item))
+        out.print(f"{names}: results compared, not timed", style="dim")
     for row in outcome.rows:
         if row.mismatch:
             out.print(f"[bold red]results differ[/bold red] {row.operation.title}: ", end="")
@@ -118,7 +122,8 @@ def show(outcome: Outcome, data: dict[str, Any]) -> None:
     out.print(_memory(outcome))
     for name, reason in outcome.skipped.items():
         out.print(f"{name}: not measured, {reason}")
-    out.print(conditions(data), style="dim")
+    if data["rooms"][-1]["room"] == outcome.room.name:
+        out.print(conditions(data), style="dim")
 
 
 def _by_kind(outcome: Outcome, kind: registry.Kind) -> list[str]:
@@ -127,34 +132,47 @@ def _by_kind(outcome: Outcome, kind: registry.Kind) -> list[str]:
 
 def _times(outcome: Outcome) -> Table:
     natives, peers = _by_kind(outcome, "native"), _by_kind(outcome, "peer")
-    articles, base = _by_kind(outcome, "article"), outcome.room.baseline
-    table = Table(title=f"{outcome.room.title}: time of one operation", title_justify="left")
+    base, filled = outcome.room.baseline, any(row.operation.filled for row in outcome.rows)
+    articles = [name for name in _by_kind(outcome, "article") if name != base]
+    over = f" over {outcome.instances:,} readings" if filled else ""
+    title = f"{outcome.room.title}: time of one operation{over}"
+    table = Table(title=title, title_justify="left")
     table.add_column("operation")
-    table.add_column(base, justify="right")
-    for name in articles:
+    for name in (base, *articles):
         table.add_column(f"__{name}__" if name == "slots" else name, justify="right")
-    table.add_column("native", justify="right", style="bold")
-    table.add_column(f"{base} / native", justify="right")
+    for name in natives:
+        shown = name if len(natives) > 1 else "native"
+        table.add_column(shown, justify="right", style="bold")
+        table.add_column(f"{base} / {shown}", justify="right")
     if peers:
         table.add_column("best peer", justify="right")
     for row in outcome.rows:
-        cells = [row.operation.title]
-        cells += [_cell(row, name) for name in (base, *articles, natives[0])]
-        style = ""
-        if row.mismatch:
-            cells.append("results differ")
-            style = "red"
-        elif base in row.timings and natives[0] in row.timings:
-            ratio = measure.ratio(row.timings[base], row.timings[natives[0]])
-            cells.append(times(ratio))
-            style = "green" if ratio.p10 > 1 else "yellow" if ratio.p90 < 1 else ""
-        else:
-            cells.append("")
+        cells = [escape(row.operation.title), *(_cell(row, name) for name in (base, *articles))]
+        styles = []
+        for name in natives:
+            text, style = _compared(row, base, name, brief=len(natives) > 1)
+            cells += [_cell(row, name), text]
+            styles.append(style)
         if peers:
             best = best_peer(row, peers)
             cells.append(f"{_cell(row, best)} [dim]{best}[/dim]" if best else "")
+        style = "red" if row.mismatch else styles[0] if len(natives) == 1 else ""
         table.add_row(*cells, style=style)
     return table
+
+
+def _compared(row: Row, base: str, native: str, *, brief: bool) -> tuple[str, str]:
+    """How many times longer the baseline takes, and the style that says for whom this speaks."""
+    if row.mismatch:
+        return "results differ", "red"
+    if base not in row.timings or native not in row.timings:
+        return "", ""
+    ratio = measure.ratio(row.timings[base], row.timings[native])
+    style = "green" if ratio.p10 > 1 else "yellow" if ratio.p90 < 1 else ""
+    if not brief:
+        return times(ratio), style
+    text = f"{significant(ratio.median)}x"
+    return f"[{style}]{text}[/]" if style else text, style
 
 
 def _cell(row: Row, name: str) -> str:
@@ -164,24 +182,37 @@ def _cell(row: Row, name: str) -> str:
 
 def _memory(outcome: Outcome) -> Table:
     instances = max((item.instances for item in outcome.memory.values()), default=0)
-    table = Table(title=f"{outcome.room.title}: {instances:,} instances", title_justify="left")
+    what = "rows" if outcome.room.footprints else "instances"
+    table = Table(title=f"{outcome.room.title}: {instances:,} {what}", title_justify="left")
     table.add_column("")
-    for text in ("bytes each", "traced peak", "getsizeof", "gc.collect adds", "import"):
+    columns: list[tuple[str, Callable[[str, measure.Memory], str]]] = [
+        ("bytes each", lambda _, item: _bytes(item.resident)),
+        ("traced peak", lambda _, item: _bytes(item.traced)),
+        ("getsizeof", lambda _, item: "" if item.getsizeof is None else f"{item.getsizeof}"),
+        (
+            "gc.collect adds",
+            lambda _, item: f"{max(item.collect_ms - item.collect_before_ms, 0.0):.2f} ms",
+        ),
+        ("import", lambda name, _: _import(outcome.startup.get(name))),
+    ]
+    lines = {
+        text: [cell(name, item) for name, item in outcome.memory.items()] for text, cell in columns
+    }
+    used = {text: cells for text, cells in lines.items() if any(cells)}
+    for text in used:
         table.add_column(text, justify="right")
-    for name, item in outcome.memory.items():
-        adds = max(item.collect_ms - item.collect_before_ms, 0.0)
-        loaded = outcome.startup.get(name)
-        native = any(i.name == name and i.kind == "native" for i in outcome.implementations)
-        table.add_row(
-            name,
-            "" if item.resident is None else f"{item.resident:.1f}",
-            f"{item.traced:.1f}",
-            f"{item.getsizeof}",
-            f"{adds:.2f} ms",
-            f"{measure.spread(loaded).median:.2f} ms" if loaded else "",
-            style="bold" if native else "",
-        )
+    for name, *cells in zip(outcome.memory, *used.values(), strict=True):
+        native = outcome.room.kind(name) == "native"
+        table.add_row(name, *cells, style="bold" if native else "")
     return table
+
+
+def _bytes(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _import(taken: list[float] | None) -> str:
+    return f"{measure.spread(taken).median:.2f} ms" if taken else ""
 
 
 def conditions(data: dict[str, Any]) -> str:
@@ -191,11 +222,12 @@ def conditions(data: dict[str, Any]) -> str:
     text = (
         f"{env['implementation']} {env['python']} ({build}), {env['cpu']}, {env['system']}. "
         f"CPU time, median of {how['rounds']} interleaved rounds in random order, of "
-        f"{how['bulk_rounds']} for lists; p10 to p90 in brackets; empty loop subtracted. "
+        f"{how['bulk_rounds']} for lists, of {how['large_rounds']} for what fills or walks a "
+        "container; p10 to p90 in brackets; empty loop subtracted. "
         f"Collector: {how['collector']}. "
         "Bytes are resident memory with list slot and values."
     )
-    measured = {name for room in data["rooms"] for name in room["memory"]}
+    measured = {name for room in data["rooms"] for name in (*room["memory"], *room["libraries"])}
     named = [f"{name} {version}" for name, version in env["libraries"].items() if name in measured]
     if named:
         text += f" Libraries: {', '.join(named)}."

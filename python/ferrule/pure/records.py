@@ -32,8 +32,9 @@ from dataclasses import dataclass as _dataclass
 from typing import Annotated, Any, NamedTuple
 
 __all__ = [
-    "KW_ONLY", "MISSING", "AbstractRecord", "Field", "FieldLayout", "FrozenInstanceError",
-    "InitVar", "Layout", "Record", "RecordMeta", "Size", "Storage",
+    "KW_ONLY", "MISSING", "AbstractRecord", "Coded", "Column", "Field", "FieldLayout",
+    "FrozenInstanceError", "InitVar", "Layout", "Record", "RecordArray", "RecordMeta",
+    "RecordTable", "Row", "Size", "Storage",
     "asdict", "astuple", "bool8", "f32", "f64", "field",
     "fields", "i8", "i16", "i32", "i64", "layout", "make_record", "record", "replace", "u8", "u16",
     "u32", "u64",
@@ -226,6 +227,19 @@ def _kind_of(where: str, tp: Any, packed: bool) -> _Kind:
     return kind
 
 
+def _checked(where: str, kind: _Kind, value: Any) -> Any:
+    """The value as the kind keeps it, or the error that names where it was to go."""
+    try:
+        return kind.convert(value)
+    except _Refused as refused:
+        shown = repr(value)
+        if len(shown) > 60:
+            shown = f"{shown[:57]}..."
+        raise refused.args[0](
+            f"{where}: wanted {kind.wanted}, got {type(value).__name__} {shown}"
+        ) from None
+
+
 class _Unboxed:
     """Data descriptor of a field with a storage kind: converts on the way in, zero when unset."""
 
@@ -238,16 +252,7 @@ class _Unboxed:
         return self.kind.fresh(getattr(obj, self.slot, self.kind.zero))
 
     def __set__(self, obj: Any, value: Any) -> None:
-        try:
-            value = self.kind.convert(value)
-        except _Refused as refused:
-            shown = repr(value)
-            if len(shown) > 60:
-                shown = f"{shown[:57]}..."
-            raise refused.args[0](
-                f"{type(obj).__qualname__}.{self.name}: wanted {self.kind.wanted}, "
-                f"got {type(value).__name__} {shown}"
-            ) from None
+        value = _checked(f"{type(obj).__qualname__}.{self.name}", self.kind, value)
         object.__setattr__(obj, self.slot, value)
 
     def __delete__(self, obj: Any) -> None:
@@ -320,7 +325,8 @@ def _frozen_delattr(self: Any, name: str) -> None:
     object.__delattr__(self, name)
 
 
-_Storage = dict[str, tuple[_Kind, bool]]  # per field: its kind, and whether that is certain
+# per field: its kind, whether that is certain, and the annotation it was read from
+_Storage = dict[str, tuple[_Kind, bool, Any]]
 
 
 class _Quiet:
@@ -371,7 +377,7 @@ def _storage(draft: type, body: dict[str, Any], own: Iterable[str], packed: bool
         if item.name in inherited and inherited[item.name][0] != kind:
             had = inherited[item.name][0]
             raise TypeError(f"{where}: redeclared as {kind.wanted}, its base stores {had.wanted}")
-        storage[item.name] = kind, resolved
+        storage[item.name] = kind, resolved, tp
     return storage
 
 
@@ -417,7 +423,7 @@ class RecordMeta(type):
             _rename(made["__init__"], "__post_init__", "_ferrule_post_init")
 
         slots = []
-        for key, (kind, _) in storage.items():
+        for key, (kind, *_) in storage.items():
             unboxed = None if kind is _OBJECT else _Unboxed(key, kind)
             if not any(key in vars(base).get("_ferrule_storage", ()) for base in draft.__mro__):
                 slots.append(unboxed.slot if unboxed else key)
@@ -540,13 +546,13 @@ def layout(cls: Any) -> Layout:
     taken: set[int] = set()
     placed = []
     storage: _Storage = getattr(cls, "_ferrule_storage", {})
-    for name, (kind, resolved) in storage.items():
+    for name, (kind, resolved, _) in storage.items():
         offset = 0
         while not taken.isdisjoint(range(offset, offset + kind.size)):
             offset += kind.alignment
         taken.update(range(offset, offset + kind.size))
         placed.append(FieldLayout(name, offset, kind.name, kind.size, resolved))
-    alignment = max((kind.alignment for kind, _ in storage.values()), default=1)
+    alignment = max((kind.alignment for kind, *_ in storage.values()), default=1)
     size = -(-(max(taken, default=-1) + 1) // alignment) * alignment
     tracked, has_dict = bool(cls.__flags__ & 1 << 14), bool(cls.__dictoffset__)
     return Layout(size, alignment, tuple(placed), cls.__basicsize__, tracked, has_dict)
@@ -654,3 +660,7 @@ def make_record(
     root = AbstractRecord if metas else Record
     bases = _with_root(resolved, root)
     return types.new_class(cls_name, bases, options, lambda target: target.update(body))
+
+
+# at the end: the containers are built from what stands above
+from ._record_containers import Coded, Column, RecordArray, RecordTable, Row  # noqa: E402

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 
 from ferrule.cli.load import Reading
 from ferrule.cli.registry import (
-    BULK,
     Implementation,
     Namespace,
     Operation,
     Room,
     Setup,
-    extend,
 )
+from ferrule.cli.rooms import containers
 
 # ------------------------------------------------------------------------------- implementations
 # Every implementation defines: SensorReading, FrozenReading (hashable), OrderedReading, Scalars
@@ -207,10 +206,10 @@ def _nothing(namespace: Namespace, rows: Sequence[Reading]) -> None:
 
 def _many(cls: str = "SensorReading") -> Setup:
     def setup(namespace: Namespace, rows: Sequence[Reading]) -> None:
-        """`BULK` readings in a random but always equal order."""
-        longer = list(extend(rows, BULK))
-        random.Random(1).shuffle(longer)
-        namespace["objects"] = _make(namespace, cls, longer)
+        """The readings in a random but always equal order."""
+        mixed = list(rows)
+        random.Random(1).shuffle(mixed)
+        namespace["objects"] = _make(namespace, cls, mixed)
         namespace["dumps"], namespace["loads"] = pickle.dumps, pickle.loads
 
     return setup
@@ -479,4 +478,6 @@ ROOM = Room(
         "pydantic": "from pydantic import BaseModel",
     },
     ("create_positional", "create_keyword"),
+    headline=("create_positional", "creation"),
+    parts=containers.parts,
 )
