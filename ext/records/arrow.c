@@ -143,14 +143,10 @@ source_fill_chunks(arrow_source *source, const table_object *table,
     }
 }
 
-/* new: the table, or its column `index` if that is not negative. ONE_CHUNK:
- * the table is joined, and if empty has one chunk without rows. */
+/* new: of a table of which no code sees or changes the chunks meanwhile */
 static arrow_source *
-source_new(table_object *table, Py_ssize_t index, source_extent extent)
+source_of(const table_object *table, Py_ssize_t index, source_extent extent)
 {
-    if (extent == ONE_CHUNK && table_join(table) < 0) {
-        return NULL;
-    }
     bool rows = index < 0;
     Py_ssize_t first = rows ? 0 : index;
     Py_ssize_t count = rows ? table->schema->count : 1;
@@ -170,6 +166,21 @@ source_new(table_object *table, Py_ssize_t index, source_extent extent)
     if (extent != NO_CHUNKS) {
         source_fill_chunks(source, table, first, extent);
     }
+    return source;
+}
+
+/* new: the table, or its column `index` if that is not negative. ONE_CHUNK:
+ * the table is joined, and if empty has one chunk without rows. */
+static arrow_source *
+source_new(table_object *table, Py_ssize_t index, source_extent extent)
+{
+    if (extent != ONE_CHUNK) {
+        return source_of(table, index, extent);
+    }
+    table_object *joined = table_joined(table);
+    arrow_source *source =
+        joined != NULL ? source_of(joined, index, extent) : NULL;
+    Py_XDECREF((PyObject *)joined);
     return source;
 }
 

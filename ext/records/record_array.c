@@ -10,6 +10,7 @@
  */
 #include "record_array.h"
 
+#include "pages.h"
 #include "record_columns.h"
 #include "record_table.h"
 
@@ -164,6 +165,7 @@ resize(array_object *self, Py_ssize_t capacity, const char *function)
         PyErr_NoMemory();
         return -1;
     }
+    fe_pages_advise(data, (size_t)capacity * self->layout->size);
     self->data = data;
     self->capacity = capacity;
     return 0;
@@ -740,7 +742,10 @@ PyDoc_STRVAR(
     array_sort_by__doc__,
     "sort_by($self, /, name, *, reverse=False)\n--\n\n"
     "Sort the rows in place by one field; rows that compare equal keep their\n"
-    "order. NaN goes last, text and bytes go by their bytes.\n\n"
+    "order. NaN goes last, text and bytes go by their bytes. Long sorts give\n"
+    "the interpreter lock away: what another thread writes meanwhile is "
+    "lost.\n"
+    "\n"
     "Raises KeyError, and BufferError while anything else shares the memory.");
 
 PyDoc_STRVAR(

@@ -205,22 +205,14 @@ join_texts(const table_object *self, table_chunk *joined)
     return 0;
 }
 
-int
-table_join(table_object *self)
+/* Copy the chunks of a table that nobody else sees into one. */
+static int
+join(table_object *self)
 {
     static const table_code_map same = {NULL, 0};
-    if (self->chunk_count <= 1) {
-        return 0;
-    }
     const table_schema *schema = self->schema;
-    table_chunk *chunks = PyMem_Malloc(sizeof(*chunks));
     table_chunk joined;
-    if (chunks == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
     if (table_chunk_init(&joined, self, self->length) < 0) {
-        PyMem_Free(chunks);
         return -1;
     }
     int status = join_texts(self, &joined);
@@ -237,17 +229,45 @@ table_join(table_object *self)
     }
     if (status < 0) {
         table_chunk_drop(&joined, schema->count);
-        PyMem_Free(chunks);
         return -1;
     }
+    table_forget_chunks(self);
+    return table_adopt(self, &joined);
+}
+
+table_object *
+table_joined(table_object *self)
+{
+    if (self->chunk_count <= 1) {
+        return (table_object *)Py_NewRef((PyObject *)self);
+    }
+    const table_schema *schema = self->schema;
+    table_object *whole =
+        (table_object *)table_slice(self, 0, 1, self->length);
+    if (whole == NULL) {
+        return NULL;
+    }
+    PyObject_GC_UnTrack(whole);
+    table_chunk *chunks = PyMem_Malloc(sizeof(*chunks));
+    if (chunks == NULL) {
+        PyErr_NoMemory();
+    }
+    if (chunks == NULL || join(whole) < 0
+        || table_chunk_share(chunks, &whole->chunks[0], schema->count, 0,
+                             whole->length)
+               < 0) {
+        PyMem_Free(chunks);
+        Py_DECREF(whole);
+        return NULL;
+    }
+    /* no Python code has run since the slice was made */
     table_chunk *old = self->chunks;
     Py_ssize_t count = self->chunk_count;
-    chunks[0] = joined;
     self->chunks = chunks;
     self->chunk_count = self->chunk_room = 1;
     self->hint = 0;
-    drop_chunks(old, count, schema->count);
-    return 0;
+    drop_chunks(old, count, schema->count); /* here it may */
+    return whole;
 }
 
 /* --------------------------------------------------------------- items */

@@ -177,8 +177,9 @@ table_object *table_new(records_state *state, PyObject *cls,
 /* Append the chunk, whose cells it takes over and empties, also on failure.
  * Codes must have the table's width and dictionary. 0, or -1. */
 int table_adopt(table_object *self, table_chunk *chunk);
-/* Copy all chunks into one, unless there is at most one. 0, or -1. */
-int table_join(table_object *self);
+/* new: the rows in at most one chunk, which the table itself has from then on
+ * too. Nothing that runs later changes what is returned. */
+table_object *table_joined(table_object *self);
 Py_ssize_t table_find_chunk(table_object *self, Py_ssize_t row);
 void table_forget_chunks(table_object *self);
 /* new: every step-th row; step 1 shares the memory */

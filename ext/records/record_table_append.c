@@ -148,17 +148,11 @@ convert_slots(const table_object *self, PyObject *record, table_value *values)
     return 0;
 }
 
-/* From a record of the class, or a row (record NULL), whose unboxed bytes are
- * at `data`: these last, because the code that slots run may change them.
- */
+/* Unboxed fields of a record or row, whose bytes are at `data`. */
 static int
-convert_record(const table_object *self, PyObject *record, const char *data,
-               table_value *values)
+convert_fields(const table_object *self, const char *data, table_value *values)
 {
     const table_schema *schema = self->schema;
-    if (record != NULL && convert_slots(self, record, values) < 0) {
-        return -1;
-    }
     for (Py_ssize_t i = 0; i < schema->count; i++) {
         const record_field *field = schema->columns[i].field;
         if (field->kind != FE_OBJECT
@@ -194,13 +188,19 @@ convert_tuple(const table_object *self, PyObject *tuple, table_value *values,
     return 0;
 }
 
+/* *data: the bytes of unboxed fields, if the row has such. They are taken
+ * again after all code has run, for it may change them.
+ */
 static int
 convert_row(const table_object *self, PyObject *row, table_value *values,
-            const char *function)
+            const char **data, const char *function)
 {
+    *data = NULL;
     if (Py_IS_TYPE(row, &self->cls->heap.ht_type)) {
-        return convert_record(self, row, (const char *)row + RECORDS_HEADER,
-                              values);
+        *data = (const char *)row + RECORDS_HEADER;
+        return convert_slots(self, row, values) < 0
+                   ? -1
+                   : convert_fields(self, *data, values);
     }
     if (PyTuple_Check(row)) {
         return convert_tuple(self, row, values, function);
@@ -213,7 +213,8 @@ convert_row(const table_object *self, PyObject *row, table_value *values,
                      Py_TYPE(row)->tp_name, row);
         return -1;
     }
-    return convert_record(self, NULL, bytes, values);
+    *data = bytes;
+    return convert_fields(self, bytes, values);
 }
 
 /* ---------------------------------------------------------------- tail */
@@ -331,13 +332,29 @@ settle_codes(table_object *self, table_value *values)
     return 0;
 }
 
+/* Texts that are still in the record, once more. */
+static void
+refresh_texts(const table_object *self, const char *data, table_value *values)
+{
+    for (Py_ssize_t i = 0; data != NULL && i < self->schema->count; i++) {
+        const table_column *column = &self->schema->columns[i];
+        if (column->shape == COLUMN_TEXT && column->field->kind == FE_STR) {
+            (void)convert_unboxed(
+                column, data + column->field->offset - RECORDS_HEADER,
+                &values[i]);
+        }
+    }
+}
+
 static int
-commit(table_object *self, table_value *values, size_t *texts)
+commit(table_object *self, const char *data, table_value *values,
+       size_t *texts)
 {
     const table_schema *schema = self->schema;
     if (settle_codes(self, values) < 0) {
         return -1;
     }
+    refresh_texts(self, data, values);
     for (Py_ssize_t i = 0; i < schema->count; i++) {
         texts[i] = (size_t)values[i].size;
     }
@@ -379,8 +396,9 @@ table_append(table_object *self, PyObject *row, const char *function)
     for (Py_ssize_t i = 0; i < count; i++) {
         values[i].owned = NULL;
     }
-    if (convert_row(self, row, values, function) == 0) {
-        status = commit(self, values, texts);
+    const char *data;
+    if (convert_row(self, row, values, &data, function) == 0) {
+        status = commit(self, data, values, texts);
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_XDECREF(values[i].owned);

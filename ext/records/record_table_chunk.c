@@ -4,6 +4,8 @@
  */
 #include "record_table.h"
 
+#include "pages.h"
+
 /* ------------------------------------------------------------- buffers */
 
 enum { SLACK = 8 }; /* readable, and zero, behind every buffer */
@@ -28,6 +30,7 @@ table_buffer_new(size_t room)
     buffer->room = room;
     buffer->let_go = NULL;
     buffer->owner = NULL;
+    fe_pages_advise(buffer->data, room);
     memset(buffer->data + room, 0, SLACK);
     return buffer;
 }

@@ -126,12 +126,12 @@ column_tolist(column_object *self, PyObject *Py_UNUSED(ignored))
 }
 
 static Py_ssize_t
-count_nulls(const column_object *self)
+count_nulls(const table_object *table, Py_ssize_t index)
 {
     Py_ssize_t nulls = 0;
-    for (Py_ssize_t k = 0; k < self->table->chunk_count; k++) {
-        const table_chunk *chunk = &self->table->chunks[k];
-        const table_cells *cells = &chunk->cells[self->index];
+    for (Py_ssize_t k = 0; k < table->chunk_count; k++) {
+        const table_chunk *chunk = &table->chunks[k];
+        const table_cells *cells = &chunk->cells[index];
         if (cells->validity != NULL) {
             nulls += chunk->length
                      - table_bits_count(cells->validity->data, cells->offset,
@@ -160,10 +160,10 @@ typedef struct {
 } column_export;
 
 static int
-check_export(const column_object *self, int flags)
+check_export(const column_object *self, const table_object *rows, int flags)
 {
     const table_column *column = column_of(self);
-    Py_ssize_t nulls = count_nulls(self);
+    Py_ssize_t nulls = count_nulls(rows, self->index);
     PyObject *qualname = self->table->cls->plan->qualname;
     if (column->shape != COLUMN_FIXED) {
         static const char *const why[] = {
@@ -190,35 +190,31 @@ check_export(const column_object *self, int flags)
     return 0;
 }
 
-static int
-column_bf_getbuffer(column_object *self, Py_buffer *view, int flags)
+static void
+write_format(const table_column *column, char *format, size_t room)
 {
-    view->obj = NULL;
-    if (check_export(self, flags) < 0 || table_join(self->table) < 0) {
-        return -1;
+    char code = array_format_code((fe_kind)column->value.kind);
+    if (code == 's') {
+        PyOS_snprintf(format, room, "%us", (unsigned)column->width);
     }
-    column_export *export = PyMem_Malloc(sizeof(*export));
-    if (export == NULL) {
-        PyErr_NoMemory();
-        return -1;
+    else {
+        format[0] = code;
+        format[1] = '\0';
     }
-    const table_column *column = column_of(self);
-    const table_chunk *chunk =
-        self->table->chunk_count > 0 ? &self->table->chunks[0] : NULL;
-    const table_cells *cells =
-        chunk != NULL ? &chunk->cells[self->index] : NULL;
+}
+
+/* Point the view at the column's only chunk, if there is one. */
+static void
+fill_view(Py_buffer *view, column_export *export, const table_object *rows,
+          Py_ssize_t index, int flags)
+{
+    const table_chunk *chunk = rows->chunk_count > 0 ? &rows->chunks[0] : NULL;
+    const table_cells *cells = chunk != NULL ? &chunk->cells[index] : NULL;
+    const table_column *column = &rows->schema->columns[index];
     export->values = table_buffer_hold(cells != NULL ? cells->values : NULL);
     export->shape = chunk != NULL ? chunk->length : 0;
     export->stride = (Py_ssize_t)column->width;
-    char code = array_format_code((fe_kind)column->value.kind);
-    if (code == 's') {
-        PyOS_snprintf(export->format, sizeof(export->format), "%us",
-                      (unsigned)column->width);
-    }
-    else {
-        export->format[0] = code;
-        export->format[1] = '\0';
-    }
+    write_format(column, export->format, sizeof(export->format));
     view->buf =
         cells != NULL
             ? (void *)(cells->values->data + cells->offset * export->stride)
@@ -233,8 +229,29 @@ column_bf_getbuffer(column_object *self, Py_buffer *view, int flags)
         (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? &export->stride : NULL;
     view->suboffsets = NULL;
     view->internal = export;
-    view->obj = Py_NewRef((PyObject *)self);
-    return 0;
+}
+
+static int
+column_bf_getbuffer(column_object *self, Py_buffer *view, int flags)
+{
+    view->obj = NULL;
+    table_object *rows = table_joined(self->table);
+    if (rows == NULL) {
+        return -1;
+    }
+    column_export *export = NULL;
+    if (check_export(self, rows, flags) == 0) {
+        export = PyMem_Malloc(sizeof(*export));
+        if (export == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    if (export != NULL) {
+        fill_view(view, export, rows, self->index, flags);
+        view->obj = Py_NewRef((PyObject *)self);
+    }
+    Py_DECREF(rows);
+    return export != NULL ? 0 : -1;
 }
 
 static void
@@ -256,7 +273,7 @@ column_get_name(column_object *self, void *Py_UNUSED(closure))
 static PyObject *
 column_get_null_count(column_object *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromSsize_t(count_nulls(self));
+    return PyLong_FromSsize_t(count_nulls(self->table, self->index));
 }
 
 static PyGetSetDef column_getset[] = {

@@ -171,22 +171,23 @@ cut_back(table_object *self, Py_ssize_t length)
     }
 }
 
+/* `from` is a table that nobody else sees, and shares its memory or has it.
+ * Only maps_new may run Python code, when it drops codes of somebody else's.
+ */
 static int
-extend_table(table_object *self, table_object *from, const char *function)
+extend_snapshot(table_object *self, const table_object *from,
+                const char *function)
 {
-    if (from->cls != self->cls) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s wants rows of %U, got a RecordTable of %U", function,
-                     self->cls->plan->qualname, from->cls->plan->qualname);
+    table_code_map *maps = maps_new(self, from);
+    if (maps == NULL) {
         return -1;
     }
     Py_ssize_t length = self->length;
+    int status = 0;
     if (from->length > PY_SSIZE_T_MAX - length) {
         PyErr_Format(PyExc_OverflowError, "%s: too many rows", function);
-        return -1;
+        status = -1;
     }
-    table_code_map *maps = maps_new(self, from);
-    int status = maps != NULL ? 0 : -1;
     for (Py_ssize_t k = 0; status == 0 && k < from->chunk_count; k++) {
         const table_chunk *chunk = &from->chunks[k];
         bool small = chunk->length < SMALL_ROWS && length > 0;
@@ -200,6 +201,25 @@ extend_table(table_object *self, table_object *from, const char *function)
         cut_back(self, length);
     }
     maps_free(maps, self->schema->count);
+    return status;
+}
+
+static int
+extend_table(table_object *self, table_object *from, const char *function)
+{
+    if (from->cls != self->cls) {
+        PyErr_Format(PyExc_TypeError,
+                     "%s wants rows of %U, got a RecordTable of %U", function,
+                     self->cls->plan->qualname, from->cls->plan->qualname);
+        return -1;
+    }
+    table_object *rows = (table_object *)table_slice(from, 0, 1, from->length);
+    if (rows == NULL) {
+        return -1;
+    }
+    PyObject_GC_UnTrack(rows);
+    int status = extend_snapshot(self, rows, function);
+    Py_DECREF(rows);
     return status;
 }
 
@@ -377,27 +397,32 @@ fill_column(column_fill *fill, const column_source *source, PyObject *qualname,
                  : fill_any(fill, source, qualname, function);
 }
 
-/* Codes of the finished chunk as wide as the table has them. */
+/* Codes of the finished chunk as wide as the table has them. Widening those of
+ * the table may run Python code, which may widen more: so that comes first.
+ */
 static int
 narrow_codes(table_object *self, table_chunk *chunk)
 {
     static const table_code_map same = {NULL, 0};
     for (Py_ssize_t i = 0; i < self->schema->count; i++) {
-        table_coding *coding = &self->coding[i];
-        if (coding->dictionary == NULL) {
-            continue;
-        }
-        Py_ssize_t count = PyList_GET_SIZE(coding->dictionary->values);
-        if (table_codes_widen(self, i, count) < 0) {
+        const table_dictionary *dictionary = self->coding[i].dictionary;
+        if (dictionary != NULL
+            && table_codes_widen(self, i, PyList_GET_SIZE(dictionary->values))
+                   < 0) {
             return -1;
         }
-        table_buffer *codes =
-            table_buffer_new((size_t)chunk->room * coding->width);
+    }
+    for (Py_ssize_t i = 0; i < self->schema->count; i++) {
+        uint8_t width = self->coding[i].width;
+        table_cells *cells = &chunk->cells[i];
+        if (self->coding[i].dictionary == NULL) {
+            continue;
+        }
+        table_buffer *codes = table_buffer_new((size_t)chunk->room * width);
         if (codes == NULL) {
             return -1;
         }
-        table_cells *cells = &chunk->cells[i];
-        table_codes_copy(codes->data, coding->width, 0, cells->values->data,
+        table_codes_copy(codes->data, width, 0, cells->values->data,
                          sizeof(int32_t), 0, chunk->length, same);
         table_buffer_drop(cells->values);
         cells->values = codes;
@@ -579,10 +604,7 @@ table_extend(table_object *self, PyObject *rows, const char *function)
         return table_extend_array(self, rows, function);
     }
     table_object *from;
-    if (rows == (PyObject *)self) {
-        from = (table_object *)table_slice(self, 0, 1, self->length);
-    }
-    else if (Py_IS_TYPE(rows, state->table_type)) {
+    if (Py_IS_TYPE(rows, state->table_type)) {
         from = (table_object *)Py_NewRef(rows);
     }
     else {

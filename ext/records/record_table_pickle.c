@@ -152,10 +152,12 @@ table_reduce_ex(PyObject *op, PyObject *arg)
     if (protocol == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    table_object *rows = (table_object *)table_slice(self, 0, 1, self->length);
-    PyObject *columns = rows != NULL && table_join(rows) == 0
-                            ? pickled_columns(rows, protocol)
-                            : NULL;
+    /* a slice: also a table of one chunk can grow */
+    table_object *slice =
+        (table_object *)table_slice(self, 0, 1, self->length);
+    table_object *rows = slice != NULL ? table_joined(slice) : NULL;
+    PyObject *columns = rows != NULL ? pickled_columns(rows, protocol) : NULL;
+    Py_XDECREF((PyObject *)slice);
     PyObject *result =
         columns != NULL
             ? Py_BuildValue("O(OnN)", self->cls->state->restore_table,

@@ -68,19 +68,22 @@ length_of_8(uint64_t text)
 }
 
 /* Texts of eight bytes: each is stored whole, the next one over what was its
- * padding.
+ * padding. The bits of all of them.
  */
-static void
+static uint64_t
 gather_texts_8(const char *from, Py_ssize_t stride, uint32_t *offsets,
                uint8_t *text, Py_ssize_t count)
 {
     size_t used = offsets[0];
+    uint64_t seen = 0;
     for (Py_ssize_t i = 0; i < count; i++, from += stride) {
         uint64_t whole = FE_READ(uint64_t, from);
         memcpy(text + used, &whole, 8);
         used += length_of_8(whole);
         offsets[i + 1] = (uint32_t)used;
+        seen |= whole;
     }
+    return seen;
 }
 
 /* Another thread may write longer texts than were counted: they are cut, and
@@ -100,11 +103,14 @@ gather_texts(const char *from, Py_ssize_t stride, uint32_t size,
     }
 }
 
-/* All columns but coded ones of rows [start, start + count). */
-static void
+/* All columns but coded ones of rows [start, start + count). Is there a text
+ * that may be other than ASCII?
+ */
+static bool
 gather_rows(const array_object *rows, const table_schema *schema,
             table_chunk *chunk, Py_ssize_t start, Py_ssize_t count)
 {
+    uint64_t seen = 0;
     for (Py_ssize_t block = 0; block < count; block += BLOCK_ROWS) {
         Py_ssize_t some =
             count - block < BLOCK_ROWS ? count - block : BLOCK_ROWS;
@@ -124,16 +130,18 @@ gather_rows(const array_object *rows, const table_schema *schema,
             else if (column->shape == COLUMN_TEXT) {
                 uint32_t *offsets = (uint32_t *)(void *)to + block;
                 if (column->field->size == 8) {
-                    gather_texts_8(from, rows->stride, offsets,
-                                   cells->text->data, some);
+                    seen |= gather_texts_8(from, rows->stride, offsets,
+                                           cells->text->data, some);
                 }
                 else {
                     gather_texts(from, rows->stride, column->field->size,
                                  offsets, cells->text, some);
+                    seen = UINT64_MAX;
                 }
             }
         }
     }
+    return (seen & 0x8080808080808080ULL) != 0;
 }
 
 /* Codes of a text field: the last one is remembered, since texts repeat. */
@@ -272,12 +280,14 @@ extend_part(table_object *self, array_object *rows, Py_ssize_t start,
         array_owner(rows)->sharers++;
         PyThreadState *unlocked =
             count >= UNLOCK_ROWS ? PyEval_SaveThread() : NULL;
-        gather_rows(rows, schema, &chunk, start, count);
+        bool check = gather_rows(rows, schema, &chunk, start, count);
         if (unlocked != NULL) {
             PyEval_RestoreThread(unlocked);
         }
         array_owner(rows)->sharers--;
-        status = for_texts(self, rows, &chunk, start, count, function);
+        if (check) {
+            status = for_texts(self, rows, &chunk, start, count, function);
+        }
     }
     for (Py_ssize_t i = 0; status == 0 && i < schema->count; i++) {
         if (schema->columns[i].shape == COLUMN_CODED) {

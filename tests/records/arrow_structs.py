@@ -12,6 +12,7 @@ import ctypes
 import dataclasses
 import functools
 import itertools
+import math
 import struct
 import sys
 from collections.abc import Callable, Sequence
@@ -157,14 +158,16 @@ class Taken:
         return bool(self.bytes(0, row // 8 + 1)[-1] >> row % 8 & 1)
 
     def values(self) -> list[Any]:
-        return [self._value(row) if self.valid(row) else None for row in range(self.array.length)]
+        return [self.value(row) for row in range(self.array.length)]
 
-    def _value(self, row: int) -> Any:
+    def value(self, row: int) -> Any:
+        if not self.valid(row):
+            return None
         kind = self.schema.format.decode()
         row += self.array.offset
         if self.schema.dictionary:
             code = struct.unpack_from(f"={_CODES[kind]}", self._at(1, row, _width(kind)))[0]
-            return self.dictionary()._value(code)
+            return self.dictionary().value(code)
         if kind in _CODES:
             return struct.unpack(f"={_CODES[kind]}", self._at(1, row, _width(kind)))[0]
         if kind == "b":
@@ -304,6 +307,12 @@ class Ledger:
         self._capsules.append((capsule, one))
         return capsule
 
+    def close(self, *, held: float = math.inf) -> None:
+        """Do the work of the destructors of capsules that have so many references or fewer."""
+        for capsule, one in self._capsules:
+            if sys.getrefcount(capsule) <= held:
+                release(one)
+
     @property
     def live(self) -> list[str]:
         """Structs not released."""
@@ -311,9 +320,7 @@ class Ledger:
 
     def settled(self) -> bool:
         """Is everything released, and nothing twice, once capsules nobody holds have gone?"""
-        for capsule, one in self._capsules:
-            if sys.getrefcount(capsule) == 3:  # the list's, the loop's, the call's
-                release(one)
+        self.close(held=3)  # the list, the loop and the call
         return not self.live and all(count == 1 for count in self.released.values())
 
 

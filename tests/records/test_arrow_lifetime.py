@@ -191,14 +191,14 @@ def frozen():
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_leaks(native, frozen, case):
     call = runner(CASES[case])
-    for _ in range(100):
+    for _ in range(50):
         call()
-    for _ in range(4):
+    for _ in range(6):
         try:
-            return no_leak(call, rounds=100)
+            return no_leak(call, rounds=50)
         except pytest.fail.Exception:
             continue
-    no_leak(call, rounds=100)
+    no_leak(call, rounds=50)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "class" not in CASES[case]])
@@ -761,6 +761,7 @@ at_exit(taken.schema)
 
 
 @pytest.mark.integration
+@pytest.mark.slow
 @pytest.mark.parametrize("library", ["pyarrow", "polars", "duckdb", "pandas", "nanoarrow"])
 def test_libraries_that_hold_memory_at_the_end(native, library):
     pytest.importorskip(library)

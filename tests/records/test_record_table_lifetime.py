@@ -206,14 +206,14 @@ def test_nothing_leaks(native, frozen, case):
         exec(compiled, dict(own))
         gc.collect()
 
-    for _ in range(100):
+    for _ in range(50):
         run()
-    for _ in range(4):
+    for _ in range(6):
         try:
-            return no_leak(run, rounds=100)
+            return no_leak(run, rounds=50)
         except pytest.fail.Exception:
             continue
-    no_leak(run, rounds=100)
+    no_leak(run, rounds=50)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "make_record" not in CASES[case]])
@@ -615,23 +615,23 @@ def test_a_repr_that_raises_does_not_hide(impl):
 
 def test_the_table_may_go_away_meanwhile(impl):
     cls = pair(impl)
-    kept = [impl.RecordTable(cls, [(i, "y") for i in range(20)])]
+    kept = [impl.RecordTable(cls, [(i, "y") for i in range(4)])]
 
     def drop() -> None:
         kept.clear()
         gc.collect()
 
     kept[0].append((Meddler(drop), "x"))
-    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(20)]))
+    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(4)]))
     kept[0].extend((Meddler(drop), "x") for _ in range(3))
-    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(20)]))
+    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(4)]))
     assert Meddler(drop) not in kept[0].column("x")
-    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(20)]))
+    kept.append(impl.RecordTable(cls, [(i, "y") for i in range(4)]))
     numbers = iter(kept[0])
     next(numbers)
     kept.clear()
     gc.collect()
-    assert [one.x for one in numbers] == list(range(1, 20))
+    assert [one.x for one in numbers] == list(range(1, 4))
 
 
 def test_a_column_may_be_replaced_by_its_own_iterator(impl):
