@@ -83,11 +83,7 @@ static int
 check_text(const record_class *cls, const record_field *field, const char *at,
            Py_ssize_t row, const char *function)
 {
-    uint8_t high = 0;
-    for (uint32_t i = 0; i < field->size; i++) {
-        high |= (uint8_t)at[i];
-    }
-    if (FE_LIKELY((high & 0x80) == 0)) {
+    if (FE_LIKELY(fe_text_is_ascii(at, (Py_ssize_t)field->size))) {
         return 0;
     }
     PyObject *text = fe_load_unboxed(at, field);
@@ -359,6 +355,11 @@ stage(array_object *staged, PyObject *rows, const char *function)
     if (Py_IS_TYPE(rows, state->table_type)) {
         return array_extend_table(staged, rows, function);
     }
+    if (Py_IS_TYPE(rows, state->array_type)) {
+        return extend_array(staged, (array_object *)rows, function) < 0
+                   ? -1
+                   : settle(staged, function);
+    }
     if (PyList_CheckExact(rows) || PyTuple_CheckExact(rows)) {
         return extend_iterable(staged, rows, function);
     }
@@ -378,7 +379,8 @@ stage(array_object *staged, PyObject *rows, const char *function)
 int
 array_extend(array_object *self, PyObject *rows, const char *function)
 {
-    if (Py_IS_TYPE(rows, Py_TYPE(self))) {
+    if (Py_IS_TYPE(rows, Py_TYPE(self))
+        && array_owner((array_object *)rows)->foreign.obj == NULL) {
         return extend_array(self, (array_object *)rows, function);
     }
     array_object *staged = staged_new(self, function);

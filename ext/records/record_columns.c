@@ -94,6 +94,31 @@ open_view(column_source *source, PyObject *column)
     return 1;
 }
 
+/* new: a list or tuple of any iterable's values */
+static PyObject *
+values_of(PyObject *column, const record_field *field, const char *function)
+{
+    if (PyList_CheckExact(column) || PyTuple_CheckExact(column)) {
+        return Py_NewRef(column);
+    }
+    PyObject *iterator = PyObject_GetIter(column);
+    if (iterator == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError)
+            && Py_TYPE(column)->tp_iter == NULL) {
+            PyErr_Clear(); /* TypeError, not iterable: ours names the field */
+            PyErr_Format(PyExc_TypeError,
+                         "%s: column '%U' wants a buffer or an iterable, got "
+                         "%s %.100R",
+                         function, field->name, Py_TYPE(column)->tp_name,
+                         column);
+        }
+        return NULL;
+    }
+    PyObject *values = PySequence_List(iterator);
+    Py_DECREF(iterator);
+    return values;
+}
+
 static int
 open_one(column_source *source, PyObject *column, const char *function)
 {
@@ -101,17 +126,8 @@ open_one(column_source *source, PyObject *column, const char *function)
     if (opened != 0) {
         return opened < 0 ? -1 : 0;
     }
-    source->values = PySequence_Fast(column, "");
+    source->values = values_of(column, source->field, function);
     if (source->values == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_TypeError)
-            && Py_TYPE(column)->tp_iter == NULL && !PySequence_Check(column)) {
-            PyErr_Clear(); /* TypeError, not iterable: ours names the field */
-            PyErr_Format(PyExc_TypeError,
-                         "%s: column '%U' wants a buffer or an iterable, got "
-                         "%s %.100R",
-                         function, source->field->name,
-                         Py_TYPE(column)->tp_name, column);
-        }
         return -1;
     }
     source->count = PySequence_Fast_GET_SIZE(source->values);

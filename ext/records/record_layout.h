@@ -70,6 +70,16 @@ fe_text_length(const char *at, uint32_t size)
     return (Py_ssize_t)size;
 }
 
+static inline bool
+fe_text_is_ascii(const char *at, Py_ssize_t size)
+{
+    uint8_t high = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        high |= (uint8_t)at[i];
+    }
+    return (high & 0x80) == 0;
+}
+
 /* new: the value of an unboxed field */
 static inline PyObject *
 fe_load_unboxed(const char *at, const record_field *field)

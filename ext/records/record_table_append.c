@@ -4,6 +4,7 @@
  * Python code; then, with nothing left that can, written behind the last one.
  */
 #include "record_array.h"
+#include "record_columns.h"
 #include "record_table.h"
 
 enum { FIRST_ROWS = 1024, TEXT_GUESS = 16, LOCAL_VALUES = 16 };
@@ -100,18 +101,27 @@ table_convert(const table_column *column, PyObject *qualname, PyObject *value,
     return 0;
 }
 
-/* A value where a record or a row keeps it unboxed. */
+/* A value where a record or a row keeps it unboxed; text from memory of
+ * somebody else may be any bytes.
+ */
 static int
-convert_unboxed(const table_column *column, const char *at, table_value *out)
+convert_unboxed(const table_object *self, const table_column *column,
+                const char *data, table_value *out, const char *function)
 {
     const record_field *field = column->field;
-    *out = (table_value){.null = false};
+    const char *at = data + field->offset - RECORDS_HEADER;
+    *out = (table_value){.text = NULL};
     if (field->kind == FE_STR) {
         out->text = at;
         out->size = fe_text_length(at, field->size);
-        if (column->shape == COLUMN_CODED) {
-            out->owned = fe_load_unboxed(at, field);
-            return out->owned != NULL ? 0 : -1;
+        bool ascii = fe_text_is_ascii(at, out->size);
+        if (!ascii || column->shape == COLUMN_CODED) {
+            PyObject *text = fe_load_unboxed(at, field);
+            if (text == NULL) {
+                return records_refuse_text(self->cls->plan->qualname, field,
+                                           self->length, function);
+            }
+            out->owned = text;
         }
     }
     else if (field->kind == FE_BYTES) {
@@ -150,15 +160,15 @@ convert_slots(const table_object *self, PyObject *record, table_value *values)
 
 /* Unboxed fields of a record or row, whose bytes are at `data`. */
 static int
-convert_fields(const table_object *self, const char *data, table_value *values)
+convert_fields(const table_object *self, const char *data, table_value *values,
+               const char *function)
 {
     const table_schema *schema = self->schema;
     for (Py_ssize_t i = 0; i < schema->count; i++) {
         const record_field *field = schema->columns[i].field;
         if (field->kind != FE_OBJECT
-            && convert_unboxed(&schema->columns[i],
-                               data + field->offset - RECORDS_HEADER,
-                               &values[i])
+            && convert_unboxed(self, &schema->columns[i], data, &values[i],
+                               function)
                    < 0) {
             return -1;
         }
@@ -200,7 +210,7 @@ convert_row(const table_object *self, PyObject *row, table_value *values,
         *data = (const char *)row + RECORDS_HEADER;
         return convert_slots(self, row, values) < 0
                    ? -1
-                   : convert_fields(self, *data, values);
+                   : convert_fields(self, *data, values, function);
     }
     if (PyTuple_Check(row)) {
         return convert_tuple(self, row, values, function);
@@ -214,7 +224,7 @@ convert_row(const table_object *self, PyObject *row, table_value *values,
         return -1;
     }
     *data = bytes;
-    return convert_fields(self, bytes, values);
+    return convert_fields(self, bytes, values, function);
 }
 
 /* ---------------------------------------------------------------- tail */
@@ -333,28 +343,32 @@ settle_codes(table_object *self, table_value *values)
 }
 
 /* Texts that are still in the record, once more. */
-static void
-refresh_texts(const table_object *self, const char *data, table_value *values)
+static int
+refresh_texts(const table_object *self, const char *data, table_value *values,
+              const char *function)
 {
     for (Py_ssize_t i = 0; data != NULL && i < self->schema->count; i++) {
         const table_column *column = &self->schema->columns[i];
-        if (column->shape == COLUMN_TEXT && column->field->kind == FE_STR) {
-            (void)convert_unboxed(
-                column, data + column->field->offset - RECORDS_HEADER,
-                &values[i]);
+        if (column->shape != COLUMN_TEXT || column->field->kind != FE_STR) {
+            continue;
+        }
+        Py_CLEAR(values[i].owned);
+        if (convert_unboxed(self, column, data, &values[i], function) < 0) {
+            return -1;
         }
     }
+    return 0;
 }
 
 static int
 commit(table_object *self, const char *data, table_value *values,
-       size_t *texts)
+       size_t *texts, const char *function)
 {
     const table_schema *schema = self->schema;
-    if (settle_codes(self, values) < 0) {
+    if (settle_codes(self, values) < 0
+        || refresh_texts(self, data, values, function) < 0) {
         return -1;
     }
-    refresh_texts(self, data, values);
     for (Py_ssize_t i = 0; i < schema->count; i++) {
         texts[i] = (size_t)values[i].size;
     }
@@ -398,7 +412,7 @@ table_append(table_object *self, PyObject *row, const char *function)
     }
     const char *data;
     if (convert_row(self, row, values, &data, function) == 0) {
-        status = commit(self, data, values, texts);
+        status = commit(self, data, values, texts, function);
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         Py_XDECREF(values[i].owned);

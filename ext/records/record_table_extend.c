@@ -379,15 +379,44 @@ fill_view(column_fill *fill, const column_source *source)
     }
 }
 
+/* Texts padded with NUL, as in an array or a NumPy 'S' column. */
+static int
+fill_padded(column_fill *fill, const column_source *source, PyObject *qualname,
+            const char *function)
+{
+    bool coded = fill->column->shape == COLUMN_CODED;
+    for (Py_ssize_t row = 0; row < source->count; row++) {
+        table_value value = {.text = columns_at(source, row)};
+        value.size = fe_text_length(value.text, (uint32_t)source->size);
+        if (coded || !fe_text_is_ascii(value.text, value.size)) {
+            value.owned = PyUnicode_DecodeUTF8(value.text, value.size, NULL);
+            if (value.owned == NULL) {
+                return records_refuse_text(qualname, &fill->column->value, row,
+                                           function);
+            }
+        }
+        int status = fill_value(fill, row, &value, qualname);
+        Py_XDECREF(value.owned);
+        if (status < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 fill_column(column_fill *fill, const column_source *source, PyObject *qualname,
             const char *function)
 {
+    const table_column *column = fill->column;
+    if (source->view.obj != NULL
+        && (column->shape == COLUMN_TEXT || column->shape == COLUMN_CODED)) {
+        return fill_padded(fill, source, qualname, function);
+    }
     if (source->view.obj != NULL) {
         fill_view(fill, source);
         return 0;
     }
-    const table_column *column = fill->column;
     if (column->shape == COLUMN_CODED && !column->nullable) {
         return fill_codes(fill, source, qualname, function);
     }
@@ -519,7 +548,9 @@ table_extend_columns(table_object *self, PyObject *mapping,
     for (Py_ssize_t i = 0; i < schema->count; i++) {
         const table_column *column = &schema->columns[i];
         fields[i] = column->value;
-        if (column->shape == COLUMN_TEXT || column->shape == COLUMN_CODED) {
+        bool text =
+            column->shape == COLUMN_TEXT || column->shape == COLUMN_CODED;
+        if (text && column->field->kind != FE_STR) {
             fields[i].kind = FE_OBJECT; /* one by one */
         }
         sources[i].field = &fields[i];

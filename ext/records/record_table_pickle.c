@@ -262,6 +262,27 @@ check_codes(table_object *self, Py_ssize_t i, const table_cells *cells,
     return 0;
 }
 
+/* Codes as wide as the pickle has them. */
+static int
+read_codes(table_object *self, Py_ssize_t i, table_cells *cells,
+           Py_ssize_t length, PyObject *parts)
+{
+    const table_column *column = &self->schema->columns[i];
+    if (read_part(column, PyTuple_GET_ITEM(parts, PART_VALUES), -1,
+                  &cells->values)
+        < 0) {
+        return -1;
+    }
+    size_t size = cells->values->room, width = size / (size_t)length;
+    if (width * (size_t)length != size
+        || (width != 1 && width != 2 && width != 4)) {
+        return corrupt(column, "a buffer of the wrong size");
+    }
+    self->coding[i].width = (uint8_t)width;
+    return check_codes(self, i, cells, length,
+                       PyTuple_GET_ITEM(parts, PART_DICTIONARY));
+}
+
 static int
 read_column(table_object *self, Py_ssize_t i, table_cells *cells,
             Py_ssize_t length, PyObject *parts)
@@ -271,8 +292,7 @@ read_column(table_object *self, Py_ssize_t i, table_cells *cells,
         return corrupt(column, "the wrong parts");
     }
     PyObject *validity = PyTuple_GET_ITEM(parts, PART_VALIDITY);
-    PyObject *dictionary = PyTuple_GET_ITEM(parts, PART_DICTIONARY);
-    Py_ssize_t bits = (length + 7) / 8, size = bits;
+    Py_ssize_t bits = (length + 7) / 8;
     if (validity != Py_None
         && (column->nullable
                 ? read_part(column, validity, bits, &cells->validity)
@@ -280,32 +300,24 @@ read_column(table_object *self, Py_ssize_t i, table_cells *cells,
                < 0) {
         return -1;
     }
-    if (column->shape == COLUMN_CODED && PyList_Check(dictionary)) {
-        self->coding[i].width = table_codes_width(PyList_GET_SIZE(dictionary));
+    PyObject *values = PyTuple_GET_ITEM(parts, PART_VALUES);
+    switch ((column_shape)column->shape) {
+    case COLUMN_FIXED:
+        return read_part(column, values, length * (Py_ssize_t)column->width,
+                         &cells->values);
+    case COLUMN_BITS:
+        return read_part(column, values, bits, &cells->values);
+    case COLUMN_TEXT:
+        return read_part(column, values, 4 * (length + 1), &cells->values) < 0
+                       || read_part(column, PyTuple_GET_ITEM(parts, PART_TEXT),
+                                    -1, &cells->text)
+                              < 0
+                   ? -1
+                   : check_offsets(column, cells, length);
+    case COLUMN_CODED:
+        break;
     }
-    if (column->shape != COLUMN_BITS) {
-        Py_ssize_t width = column->shape == COLUMN_FIXED ? column->width
-                           : column->shape == COLUMN_TEXT
-                               ? 4
-                               : self->coding[i].width;
-        size = (length + (column->shape == COLUMN_TEXT)) * width;
-    }
-    if (read_part(column, PyTuple_GET_ITEM(parts, PART_VALUES), size,
-                  &cells->values)
-        < 0) {
-        return -1;
-    }
-    if (column->shape == COLUMN_CODED) {
-        return check_codes(self, i, cells, length, dictionary);
-    }
-    if (column->shape != COLUMN_TEXT) {
-        return 0;
-    }
-    return read_part(column, PyTuple_GET_ITEM(parts, PART_TEXT), -1,
-                     &cells->text)
-                   < 0
-               ? -1
-               : check_offsets(column, cells, length);
+    return read_codes(self, i, cells, length, parts);
 }
 
 static int

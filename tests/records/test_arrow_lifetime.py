@@ -458,6 +458,22 @@ def test_structs_moved_before_they_are_imported(native):
     assert producer.settled
 
 
+def test_a_refused_row_leaves_no_word_in_the_dictionary(native):
+    cls = native.make_record("Word", [("y", Annotated[str, native.Coded]), ("x", native.i8)])
+    table = native.RecordTable(cls, [("a", 1)])
+    for call in (
+        lambda: table.append(("new", 1000)),
+        lambda: table.extend([("new", 1), ("newer", 1000)]),
+        lambda: table.extend({"y": ["new", "newer"], "x": [1, 1000]}),
+        lambda: table.append(("new",)),
+    ):
+        with pytest.raises((OverflowError, ValueError)):
+            call()
+        taken = take_array(table)
+        assert taken.child(0).dictionary().values() == ["a"]
+        taken.release()
+
+
 def test_a_failed_import_holds_nothing(native):
     cls = two(native)
     bad = batch(fixed("l", [1], "x"), Column("u", 1, [None, bytes([0, 0, 0, 0, 1, 0, 0, 0]),
@@ -554,6 +570,35 @@ def test_threads_export_import_and_append(native):
     run_threads(work)
     assert len(table) == 100 + 8 * 60
     assert sorted(table.column("x").tolist()[100:]) == sorted(list(range(60)) * 8)
+
+
+def test_threads_extend_one_table_with_arrow(native):
+    """Words of the dictionary are merged while others do the same."""
+    cls = native.make_record("Word", [("x", native.i64), ("y", Annotated[str, native.Coded])])
+    table = native.RecordTable(cls)
+    sources = [
+        native.RecordTable(cls, [(i, f"w{(i * k) % 151}") for i in range(200)]) for k in range(1, 8)
+    ]
+
+    class Streaming:
+        def __init__(self, source: Any) -> None:
+            self.source = source
+
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return self.source.__arrow_c_stream__()
+
+    def work() -> None:
+        for source in sources:
+            table.extend(Streaming(source))
+
+    run_threads(work)
+    assert len(table) == 8 * 7 * 200
+    words = table.column("y").tolist()
+    parts = sorted(words[i : i + 200] for i in range(0, len(words), 200))
+    assert parts == sorted([source.column("y").tolist() for source in sources] * 8)
+    taken = take_array(table[-200:])
+    assert taken.child(1).values() == words[-200:]
+    taken.release()
 
 
 def test_threads_import_from_one_producer_each(native):

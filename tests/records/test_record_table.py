@@ -678,6 +678,41 @@ def test_extend_with_wrong_mappings(impl):
     assert rows(table) == [(0, 0.0, "z")]
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("kind", KINDS)
+def test_columns_of_numpy(impl, kind):
+    np = pytest.importorskip("numpy")
+    table = impl.RecordTable(of(impl, getattr(impl, kind)))
+    name = {"bool8": "?"}.get(kind, kind[0] + str(int(kind[1:]) // 8) if kind[0] in "iuf" else kind)
+    source = np.array([0, 1, 1, 0, 1], dtype=name)
+    strided = np.zeros((3, 2), dtype=name)
+    frozen = source.copy()
+    frozen.flags.writeable = False
+    for column in (source, source[::-2], strided[:, 1], frozen, source[:0]):
+        table = impl.RecordTable(of(impl, getattr(impl, kind)), {"x": column})
+        assert table.column("x").tolist() == column.tolist()
+    if kind != "bool8":
+        swapped = source.astype(source.dtype.newbyteorder())
+        table = impl.RecordTable(of(impl, getattr(impl, kind)), {"x": swapped})
+        assert table.column("x").tolist() == source.tolist()
+    source[:] = 0
+    for wrong in (np.zeros((2, 2), name), np.zeros((), name)):
+        with pytest.raises(TypeError, match="."):
+            impl.RecordTable(of(impl, getattr(impl, kind)), {"x": wrong})
+
+
+def test_a_column_that_says_why_it_is_not_iterable(impl):
+    class Refusing:
+        def __iter__(self):
+            raise TypeError("not today")
+
+    table = impl.RecordTable(of(impl, impl.i64))
+    for rows_ in ({"x": Refusing()}, Refusing()):
+        with pytest.raises(TypeError, match="not today"):
+            table.extend(rows_)
+    assert len(table) == 0
+
+
 def test_extend_with_an_array_of_the_class(impl):
     class Flat(impl.Record):
         a: impl.i16

@@ -578,6 +578,49 @@ def test_comparing_may_change_the_table(impl):
     consistent(table)
 
 
+def test_chunks_may_be_joined_meanwhile(native):
+    cls = pair(native)
+
+    def several() -> Any:
+        table = native.RecordTable(cls)
+        for k in range(4):
+            table.extend(native.RecordTable(cls, [(i, f"y{k}") for i in range(60)]))
+        assert table.chunk_count > 1
+        return table
+
+    table = several()
+    assert Meddler(lambda: memoryview(table.column("x"))) not in table.column("x")
+    assert table.chunk_count == 1
+    table = several()
+    want = [(one.x, one.y) for one in table]
+    forward, backward, values = iter(table), reversed(table), iter(table.column("y"))
+    got = [(one.x, one.y) for one, _ in zip(forward, range(90), strict=False)]
+    last, some = next(backward), [next(values) for _ in range(100)]
+    table.__arrow_c_array__()
+    got += [(one.x, one.y) for one in forward]
+    assert got == want[:90] + want[91:]  # zip took one more
+    assert (last.x, last.y) == want[-1] and [one.x for one in backward][0] == 58
+    assert some + list(values) == [row[1] for row in want]
+    table = several()
+    joining = Meddler(lambda: table.__arrow_c_array__())
+    table.extend([(joining, "z"), (joining, "z")])
+    table.extend({"x": [joining, 1], "y": ["z", "z"]})
+    assert consistent(table) == [*want, (7, "z"), (7, "z"), (7, "z"), (1, "z")]
+
+
+def test_a_column_may_shrink_while_it_is_read(native):
+    table = native.RecordTable(pair(native), [(0, "old")])
+    column: list[Any] = []
+    column += [Meddler(column.clear), 1, 2]
+    with pytest.raises((RuntimeError, ValueError)):
+        table.extend({"x": column, "y": ["a", "b", "c"]})
+    assert consistent(table) == [(0, "old")]
+    rows: list[Any] = []
+    rows += [(Meddler(rows.clear), "a"), (1, "b")]
+    table.extend(rows)
+    assert consistent(table) == [(0, "old"), (7, "a")]
+
+
 def test_indexes_may_change_the_table(impl):
     table = impl.RecordTable(pair(impl), [(0, "old")])
     meddler = Meddler(lambda: table.append((1, "new")), 1)
