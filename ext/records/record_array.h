@@ -20,7 +20,7 @@ typedef struct array_layout {
     uint32_t span; /* up to the end of the last field */
     uint32_t alignment;
     bool has_float, has_bool, has_str;
-    const char *format; /* PEP 3118: T{q:timestamp:d:value:}; behind gaps[] */
+    const char *format; /* PEP 3118: T{=q:timestamp:d:value:}; behind gaps[] */
     Py_ssize_t gap_count;
     array_gap gaps[]; /* bytes of no field, by address; they stay zero */
 } array_layout;

@@ -61,7 +61,9 @@ describe(array_layout *layout, const record_field **sorted, Py_ssize_t count,
          fe_text *text)
 {
     uint32_t at = 0;
-    if (fe_text_literal(text, "T{") < 0) {
+    /* "=": nothing is left to alignment, which NumPy would reckon with, field
+     * by field, in Python */
+    if (fe_text_literal(text, "T{=") < 0) {
         return -1;
     }
     for (Py_ssize_t i = 0; i <= count; i++) {

@@ -49,6 +49,8 @@ table_buffer_hold(table_buffer *buffer)
     return buffer;
 }
 
+/* Somebody else's memory may run Python code when it goes: drop what may be
+ * foreign, chunks and codes, only when all that others can see is whole. */
 static inline void
 table_buffer_drop(table_buffer *buffer)
 {

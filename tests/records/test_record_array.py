@@ -1664,7 +1664,7 @@ def test_a_pickle_with_too_few_bytes_is_refused(impl, shape):
 def test_the_buffer_names_the_fields(native):
     arr = readings(native)
     view = memoryview(arr)
-    assert view.format == "T{q:timestamp:d:value:8s:unit:}" and view.itemsize == 24
+    assert view.format == "T{=q:timestamp:d:value:8s:unit:}" and view.itemsize == 24
     assert view.ndim == 1 and view.shape == (3,) and view.strides == (24,) and view.nbytes == 72
     assert not view.readonly and view.tobytes() == arr.tobytes() and bytes(arr) == arr.tobytes()
     assert view.obj is arr and view.c_contiguous
@@ -1677,13 +1677,13 @@ def test_the_buffer_names_holes(native):
         c: native.u16
 
     view = memoryview(native.RecordArray(Holes, [(1, 2.0, 3)]))
-    assert view.format == "T{B:a:xH:c:4xd:größe:}" and view.itemsize == 16
+    assert view.format == "T{=B:a:xH:c:4xd:größe:}" and view.itemsize == 16
 
     class Tail(native.Record):
         a: native.i64
         b: native.bool8
 
-    assert memoryview(native.RecordArray(Tail)).format == "T{q:a:?:b:7x}"
+    assert memoryview(native.RecordArray(Tail)).format == "T{=q:a:?:b:7x}"
 
 
 def test_the_buffer_of_a_slice_is_strided(native):

@@ -153,7 +153,7 @@ ERRORS = {
     "from_buffer of no buffer": "refuse(RecordArray.from_buffer, Reading, 5)",
     "write to read-only memory": "refuse(read_only.__setitem__, 0, record)",
     "hash": "refuse(hash, arr); refuse(hash, arr.row(0))",
-    "unpickle too few bytes": "refuse(pickle.loads, dumped[2].replace(b'T{q', b'T{i'))",
+    "unpickle too few bytes": "refuse(pickle.loads, dumped[2].replace(b'T{=q', b'T{=i'))",
 }  # fmt: skip
 
 CASES = {**SUCCESSES, **ERRORS}
