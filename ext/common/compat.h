@@ -106,6 +106,35 @@ PyErr_SetRaisedException(PyObject *exc)
 }
 #endif
 
+/* The current exception put aside as it is: in a deallocator it must come back
+ * unchanged, and making it whole could find no memory.
+ */
+typedef struct {
+    PyObject *type, *value, *traceback;
+} fe_error;
+
+static inline fe_error
+fe_error_put_aside(void)
+{
+    fe_error error = {NULL, NULL, NULL};
+#if PY_VERSION_HEX >= 0x030c0000
+    error.value = PyErr_GetRaisedException();
+#else
+    PyErr_Fetch(&error.type, &error.value, &error.traceback);
+#endif
+    return error;
+}
+
+static inline void
+fe_error_put_back(fe_error error)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyErr_SetRaisedException(error.value);
+#else
+    PyErr_Restore(error.type, error.value, error.traceback);
+#endif
+}
+
 #if PY_VERSION_HEX < 0x030d0000
 /* 1: found, *result is new; 0: absent; -1: error */
 static inline int

@@ -157,6 +157,29 @@ extend_buffer(array_object *staged, PyObject *buffer, const char *function)
 
 enum { BLOCK_ROWS = 1024 }; /* all their columns fit the cache */
 
+/* Up to eight bytes of text and their padding in one word: a third of the time
+ * of memset and memcpy of a length that is not known.
+ */
+static inline uint64_t
+padded_word(const char *text, size_t size)
+{
+#if PY_LITTLE_ENDIAN
+    if (size >= 4) { /* two halves that may overlap */
+        uint64_t high = FE_READ(uint32_t, text + size - 4);
+        return FE_READ(uint32_t, text) | high << (8 * (size - 4));
+    }
+    if (size >= 2) {
+        uint64_t high = FE_READ(uint16_t, text + size - 2);
+        return FE_READ(uint16_t, text) | high << (8 * (size - 2));
+    }
+    return size == 1 ? (uint8_t)text[0] : 0;
+#else
+    uint64_t word = 0;
+    memcpy(&word, text, size);
+    return word;
+#endif
+}
+
 /* Values of the exact type that needs no call, from item `i` on; the first
  * that is another, or `stop`.
  */
@@ -187,6 +210,11 @@ fill_quickly(const record_field *field, PyObject *values, Py_ssize_t i,
             const char *text = (const char *)PyUnicode_1BYTE_DATA(items[i]);
             if (size > field->size || (size > 0 && text[size - 1] == '\0')) {
                 break;
+            }
+            if (field->size == 8) {
+                uint64_t word = padded_word(text, size);
+                memcpy(to, &word, sizeof(word));
+                continue;
             }
             memset(to, 0, field->size);
             memcpy(to, text, size);

@@ -650,10 +650,11 @@ table_deepcopy(table_object *self, PyObject *Py_UNUSED(memo))
     return table_slice(self, 0, 1, self->length);
 }
 
+/* Memory of ours; somebody else's is theirs to count. */
 static size_t
 buffer_room(const table_buffer *buffer)
 {
-    return buffer != NULL ? buffer->room : 0;
+    return buffer != NULL && buffer->let_go == NULL ? buffer->room : 0;
 }
 
 static PyObject *
@@ -747,7 +748,9 @@ static PyMethodDef table_methods[] = {
      "A table of the same rows, which grows on its own."},
     {"__reduce_ex__", FE_METHOD(table_reduce_ex), METH_O, "Pickle support."},
     {"__sizeof__", FE_METHOD(table_sizeof), METH_NOARGS,
-     "Size in bytes, with the memory it has or shares."},
+     "Size in bytes, with memory of its own or of other tables; not with "
+     "what\n"
+     "came from Arrow without a copy."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
      "RecordTable[SensorReading], for annotations."},
     {NULL, NULL, 0, NULL},

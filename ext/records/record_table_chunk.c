@@ -155,16 +155,14 @@ void
 table_chunk_drop(table_chunk *chunk, Py_ssize_t columns)
 {
     /* memory of others may run Python code when it goes */
-    PyObject *error = PyErr_GetRaisedException();
+    fe_error error = fe_error_put_aside();
     for (Py_ssize_t i = 0; chunk->cells != NULL && i < columns; i++) {
         cells_drop(&chunk->cells[i]);
     }
     PyMem_Free(chunk->cells);
     chunk->cells = NULL;
     chunk->length = chunk->room = 0;
-    if (error != NULL) {
-        PyErr_SetRaisedException(error);
-    }
+    fe_error_put_back(error);
 }
 
 static int

@@ -79,46 +79,46 @@ pickled_values(const table_column *column, uint8_t code_width,
     return pickled(data + at * code_width, length * code_width, protocol);
 }
 
-/* new: (validity | None, values, text | None, dictionary | None) */
+/* new: one part of a pickled column, None if the column has none such */
 static PyObject *
-pickled_column(const table_object *self, Py_ssize_t i, long protocol)
+pickled_part(const table_object *self, Py_ssize_t i, int part, long protocol)
 {
     const table_column *column = &self->schema->columns[i];
     const table_coding *coding = &self->coding[i];
     const table_chunk *chunk = &self->chunks[0];
     const table_cells *cells = &chunk->cells[i];
+    if (part == PART_VALUES) {
+        return pickled_values(column, coding->width, cells, chunk->length,
+                              protocol);
+    }
+    if (part == PART_VALIDITY && cells->validity != NULL) {
+        return pickled_bits(cells->validity->data, cells->offset,
+                            chunk->length, protocol);
+    }
+    if (part == PART_DICTIONARY && coding->dictionary != NULL) {
+        return PyList_GetSlice(coding->dictionary->values, 0, PY_SSIZE_T_MAX);
+    }
+    if (part != PART_TEXT || column->shape != COLUMN_TEXT) {
+        Py_RETURN_NONE;
+    }
+    size_t size = table_text_bytes(cells, 0, chunk->length);
+    int32_t first = FE_READ(int32_t, cells->values->data + 4 * cells->offset);
+    return pickled(size > 0 ? cells->text->data + first : (const uint8_t *)"",
+                   (Py_ssize_t)size, protocol);
+}
+
+/* new: (validity | None, values, text | None, dictionary | None) */
+static PyObject *
+pickled_column(const table_object *self, Py_ssize_t i, long protocol)
+{
     PyObject *parts = PyTuple_New(PARTS);
-    if (parts == NULL) {
-        return NULL;
-    }
-    PyObject *validity =
-        cells->validity != NULL
-            ? pickled_bits(cells->validity->data, cells->offset, chunk->length,
-                           protocol)
-            : Py_NewRef(Py_None);
-    PyObject *values =
-        pickled_values(column, coding->width, cells, chunk->length, protocol);
-    PyObject *text = Py_NewRef(Py_None);
-    if (column->shape == COLUMN_TEXT) {
-        size_t size = table_text_bytes(cells, 0, chunk->length);
-        int32_t first =
-            FE_READ(int32_t, cells->values->data + 4 * cells->offset);
-        Py_SETREF(text, pickled(size > 0 ? cells->text->data + first
-                                         : (const uint8_t *)"",
-                                (Py_ssize_t)size, protocol));
-    }
-    PyObject *dictionary =
-        coding->dictionary != NULL
-            ? PyList_GetSlice(coding->dictionary->values, 0, PY_SSIZE_T_MAX)
-            : Py_NewRef(Py_None);
-    PyTuple_SET_ITEM(parts, PART_VALIDITY, validity);
-    PyTuple_SET_ITEM(parts, PART_VALUES, values);
-    PyTuple_SET_ITEM(parts, PART_TEXT, text);
-    PyTuple_SET_ITEM(parts, PART_DICTIONARY, dictionary);
-    if (validity == NULL || values == NULL || text == NULL
-        || dictionary == NULL) {
-        Py_DECREF(parts);
-        return NULL;
+    for (int part = 0; parts != NULL && part < PARTS; part++) {
+        PyObject *one = pickled_part(self, i, part, protocol);
+        if (one == NULL) {
+            Py_CLEAR(parts);
+            break;
+        }
+        PyTuple_SET_ITEM(parts, part, one);
     }
     return parts;
 }
