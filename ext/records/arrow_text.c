@@ -195,13 +195,7 @@ arrow_refuse_text(const arrow_input *in, int64_t row, const uint8_t *text,
         value = PyBytes_FromStringAndSize(bytes,
                                           (Py_ssize_t)(size < 60 ? size : 60));
     }
-    PyObject *shown = value != NULL ? PyObject_Repr(value) : NULL;
-    if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
-        PyObject *start = PyUnicode_Substring(shown, 0, 57);
-        Py_SETREF(shown,
-                  start != NULL ? PyUnicode_FromFormat("%U...", start) : NULL);
-        Py_XDECREF(start);
-    }
+    PyObject *shown = value != NULL ? records_shown(value) : NULL;
     PyObject *got =
         shown != NULL
             ? PyUnicode_FromFormat("%s %U", Py_TYPE(value)->tp_name, shown)

@@ -40,12 +40,7 @@ array_alloc(records_state *state, record_class *cls,
 array_object *
 array_new(records_state *state, PyObject *cls, const char *function)
 {
-    if (!records_is_class(state, cls)) {
-        PyErr_Format(PyExc_TypeError, "%s wants a record class, got %s %.100R",
-                     function, Py_TYPE(cls)->tp_name, cls);
-        return NULL;
-    }
-    if (!records_check_concrete(cls, function)) {
+    if (!records_check_class(state, cls, function)) {
         return NULL;
     }
     const array_layout *layout = array_layout_of(RECORD_CLASS(cls), function);

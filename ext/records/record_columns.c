@@ -189,14 +189,19 @@ columns_value(const column_source *source, Py_ssize_t i, const char *function)
 }
 
 bool
-records_check_concrete(PyObject *cls, const char *function)
+records_check_class(records_state *state, PyObject *cls, const char *function)
 {
-    if ((((PyTypeObject *)cls)->tp_flags & Py_TPFLAGS_IS_ABSTRACT) == 0) {
-        return true;
+    if (!records_is_class(state, cls)) {
+        PyErr_Format(PyExc_TypeError, "%s wants a record class, got %s %.100R",
+                     function, Py_TYPE(cls)->tp_name, cls);
+        return false;
     }
-    PyErr_Format(PyExc_TypeError, "%s cannot make records of abstract %U",
-                 function, RECORD_CLASS(cls)->plan->qualname);
-    return false;
+    if (((PyTypeObject *)cls)->tp_flags & Py_TPFLAGS_IS_ABSTRACT) {
+        PyErr_Format(PyExc_TypeError, "%s cannot make records of abstract %U",
+                     function, RECORD_CLASS(cls)->plan->qualname);
+        return false;
+    }
+    return true;
 }
 
 int

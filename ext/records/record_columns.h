@@ -35,8 +35,10 @@ PyObject *columns_value(const column_source *source, Py_ssize_t i,
 int records_refuse_text(PyObject *qualname, const record_field *field,
                         Py_ssize_t row, const char *function);
 
-/* TypeError naming `function`: nobody may make records of an abstract class */
-bool records_check_concrete(PyObject *cls, const char *function);
+/* TypeError naming `function`: no record class, or an abstract one, of which
+ * nobody may make records */
+bool records_check_class(records_state *state, PyObject *cls,
+                         const char *function);
 
 static inline const char *
 columns_at(const column_source *source, Py_ssize_t i)

@@ -44,6 +44,20 @@ records_kind_alignment(fe_kind kind)
     return kind_shape[kind].alignment;
 }
 
+/* new: repr(value), cut at 60 characters */
+PyObject *
+records_shown(PyObject *value)
+{
+    PyObject *shown = PyObject_Repr(value);
+    if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
+        PyObject *start = PyUnicode_Substring(shown, 0, 57);
+        Py_SETREF(shown,
+                  start != NULL ? PyUnicode_FromFormat("%U...", start) : NULL);
+        Py_XDECREF(start);
+    }
+    return shown;
+}
+
 /* Set `exception`: "Class.field: wanted i64, got str 'abc'"; -1. */
 static FE_NOINLINE int
 refuse(PyObject *exception, PyObject *qualname, const record_field *field,
@@ -54,13 +68,7 @@ refuse(PyObject *exception, PyObject *qualname, const record_field *field,
             ? PyUnicode_FromFormat("%s[%u]", fe_kind_names[field->kind],
                                    (unsigned)field->size)
             : PyUnicode_FromString(fe_kind_names[field->kind]);
-    PyObject *shown = wanted != NULL ? PyObject_Repr(value) : NULL;
-    if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
-        PyObject *start = PyUnicode_Substring(shown, 0, 57);
-        Py_SETREF(shown,
-                  start != NULL ? PyUnicode_FromFormat("%U...", start) : NULL);
-        Py_XDECREF(start);
-    }
+    PyObject *shown = wanted != NULL ? records_shown(value) : NULL;
     if (shown != NULL) {
         PyErr_Format(exception, "%U.%U: wanted %U, got %s %U", qualname,
                      field->name, wanted, Py_TYPE(value)->tp_name, shown);

@@ -229,10 +229,9 @@ extend_table(table_object *self, table_object *from, const char *function)
  * int32 whatever the table's width, and narrowed when no code runs any more.
  */
 typedef struct {
-    table_object *table; /* for its dictionaries */
     const table_column *column;
     table_cells *cells;
-    table_dictionary *dictionary;
+    table_dictionary *dictionary; /* of the table, if coded */
     Py_ssize_t room;
     size_t used; /* bytes of text */
 } column_fill;
@@ -505,8 +504,7 @@ fill_chunk(table_object *self, const column_source *sources, Py_ssize_t rows,
     }
     int status = 0;
     for (Py_ssize_t i = 0; status == 0 && i < schema->count; i++) {
-        column_fill fill = {.table = self,
-                            .column = &schema->columns[i],
+        column_fill fill = {.column = &schema->columns[i],
                             .cells = &chunk.cells[i],
                             .dictionary = self->coding[i].dictionary,
                             .room = rows};

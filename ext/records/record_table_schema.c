@@ -287,13 +287,7 @@ table_refuse(PyObject *exception, PyObject *qualname,
         PyOS_snprintf(limit, sizeof(limit), "[%u]",
                       (unsigned)column->value.size);
     }
-    PyObject *shown = PyObject_Repr(value);
-    if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
-        PyObject *start = PyUnicode_Substring(shown, 0, 57);
-        Py_SETREF(shown,
-                  start != NULL ? PyUnicode_FromFormat("%U...", start) : NULL);
-        Py_XDECREF(start);
-    }
+    PyObject *shown = records_shown(value);
     if (shown != NULL) {
         PyErr_Format(exception, "%U.%U: wanted %s%s%s, got %s %U", qualname,
                      column->value.name, fe_kind_names[column->value.kind],

@@ -201,6 +201,7 @@ int records_compare_unboxed(const record_field *field, const char *a,
                             const char *b, int op, int *equal);
 Py_hash_t records_hash_unboxed(const record_field *field, const char *at);
 PyObject *records_unset(PyObject *obj, const record_field *field);
+PyObject *records_shown(PyObject *value);
 
 /* Write an unboxed field: the common values inline, the rest called. */
 FE_INLINE int
