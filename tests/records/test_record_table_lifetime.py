@@ -38,6 +38,10 @@ class Flat(Record):
 class Fresh(Record):
     a: i64 | None
 
+class Unusable(Record):
+    a: i64
+    b: list
+
 def refuse(function, *args, **keywords):
     try:
         function(*args, **keywords)
@@ -118,9 +122,7 @@ SUCCESSES = {
 
 ERRORS = {
     "create of something else": "refuse(RecordTable, int)",
-    "create of an unusable class": (
-        "refuse(RecordTable, make_record('C', [('x', i64), ('y', list)]))"
-    ),
+    "create of an unusable class": "refuse(RecordTable, Unusable)",
     "create from nonsense": "refuse(RecordTable, Wide, 5)",
     "from_columns without a column": "refuse(RecordTable.from_columns, Wide, {'a': []})",
     "append a wrong value": "refuse(RecordTable(Wide).append, ('x', *rows[0][1:]))",
