@@ -117,8 +117,9 @@ const record_field *array_field(array_object *self, PyObject *name,
 
 /* record_array_layout.c */
 const array_layout *array_layout_of(record_class *cls, const char *function);
-/* The PEP 3118 code of a kind: one letter, "s" with a count for texts. */
-char array_format_code(fe_kind kind);
+/* Write the PEP 3118 format of one value: a letter, "s" with its size. */
+#define ARRAY_FORMAT_ROOM 12
+void array_format_write(fe_kind kind, uint32_t size, char *format);
 /* Is the format that of one value of this kind and size, in native order? A
  * str field takes shorter texts too; *size is that of the values. */
 bool array_format_is(const char *format, const record_field *field,

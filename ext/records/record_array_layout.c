@@ -16,10 +16,16 @@ static const char kind_codes[FE_KIND_COUNT] = {
     [FE_STR] = 's', [FE_OBJECT] = 'O',
 };
 
-char
-array_format_code(fe_kind kind)
+void
+array_format_write(fe_kind kind, uint32_t size, char *format)
 {
-    return kind_codes[kind];
+    if (kind_codes[kind] == 's') {
+        PyOS_snprintf(format, ARRAY_FORMAT_ROOM, "%us", (unsigned)size);
+    }
+    else {
+        format[0] = kind_codes[kind];
+        format[1] = '\0';
+    }
 }
 
 /* ------------------------------------------------------------ writing */

@@ -204,7 +204,7 @@ typedef struct {
     PyObject_HEAD array_object *array; /* owned */
     char *data;
     Py_ssize_t length, stride, size;
-    char format[12]; /* "q", or "8s" */
+    char format[ARRAY_FORMAT_ROOM];
 } cells_object;
 
 static int
@@ -274,15 +274,7 @@ array_column(PyObject *op, PyObject *name)
                                      : FE_TEXT("");
     self->stride = array->stride;
     self->size = (Py_ssize_t)field->size;
-    char code = array_format_code((fe_kind)field->kind);
-    if (code == 's') {
-        PyOS_snprintf(self->format, sizeof(self->format), "%us",
-                      (unsigned)field->size);
-    }
-    else {
-        self->format[0] = code;
-        self->format[1] = '\0';
-    }
+    array_format_write((fe_kind)field->kind, field->size, self->format);
     array_owner(array)->sharers++;
     PyObject_GC_Track(self);
     PyObject *view = PyMemoryView_FromObject((PyObject *)self);

@@ -156,7 +156,7 @@ column_tp_repr(column_object *self)
 typedef struct {
     table_buffer *values; /* owned */
     Py_ssize_t shape, stride;
-    char format[12];
+    char format[ARRAY_FORMAT_ROOM];
 } column_export;
 
 static int
@@ -190,19 +190,6 @@ check_export(const column_object *self, const table_object *rows, int flags)
     return 0;
 }
 
-static void
-write_format(const table_column *column, char *format, size_t room)
-{
-    char code = array_format_code((fe_kind)column->value.kind);
-    if (code == 's') {
-        PyOS_snprintf(format, room, "%us", (unsigned)column->width);
-    }
-    else {
-        format[0] = code;
-        format[1] = '\0';
-    }
-}
-
 /* Point the view at the column's only chunk, if there is one. */
 static void
 fill_view(Py_buffer *view, column_export *export, const table_object *rows,
@@ -214,7 +201,8 @@ fill_view(Py_buffer *view, column_export *export, const table_object *rows,
     export->values = table_buffer_hold(cells != NULL ? cells->values : NULL);
     export->shape = chunk != NULL ? chunk->length : 0;
     export->stride = (Py_ssize_t)column->width;
-    write_format(column, export->format, sizeof(export->format));
+    array_format_write((fe_kind)column->value.kind, column->width,
+                       export->format);
     view->buf =
         cells != NULL
             ? (void *)(cells->values->data + cells->offset * export->stride)

@@ -18,6 +18,7 @@ import sys
 import types
 import typing
 import weakref
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
@@ -218,11 +219,13 @@ class _Container(_Final):
         if _Container not in cls.__bases__:
             super().__init_subclass__()
 
+    @abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """How many rows."""
 
+    @abstractmethod
     def _values(self, at: int) -> tuple[Any, ...]:
-        raise NotImplementedError
+        """The values of a row."""
 
     def _rows(self) -> list[tuple[Any, ...]]:
         return [self._values(i) for i in range(len(self))]
