@@ -6,9 +6,8 @@ import argparse
 import importlib
 import json
 import platform
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,7 +28,12 @@ AREAS: dict[str, tuple[str, ...]] = {
         "benchmarks.records.bench_record_array",
         "benchmarks.records.bench_record_table",
         "benchmarks.records.bench_arrow",
-    )
+    ),
+    "lifetime": (
+        "benchmarks.lifetime.bench_finalize",
+        "benchmarks.lifetime.bench_weak_dict",
+        "benchmarks.lifetime.bench_asyncgen",
+    ),
 }
 #: Versions whose runs are shown, the first as the main one.
 PYTHONS = ("3.13", "3.12", "3.11")
@@ -148,11 +152,24 @@ def _where(data: Mapping[str, Any]) -> str:
 
 # ----------------------------------------------------------------------------------------- report
 
-#: Columns of a README table beside one native implementation, and their headings.
+#: Columns of a README table beside one native implementation, and their headings, by room.
 COLUMNS = {
-    "slots": "`__slots__` class",
-    "dataclass": "`dataclass(slots=True)`",
-    "msgspec": "msgspec",
+    "records": {
+        "slots": "`__slots__` class",
+        "dataclass": "`dataclass(slots=True)`",
+        "msgspec": "msgspec",
+    },
+    "finalize": {
+        "weakref": "`weakref`, `__del__`",
+        "pure": "pure Python",
+        "no clean-up": "no clean-up",
+    },
+    "weak_dict": {"weakref": "`weakref`", "pure": "pure Python", "dict": "`dict`"},
+    "asyncgen": {
+        "WeakSet hooks": "`WeakSet` in hooks",
+        "pure": "pure Python",
+        "no hooks": "no hooks",
+    },
 }
 #: Columns of the README table of containers.
 CONTAINERS = {
@@ -166,23 +183,56 @@ CONTAINERS = {
 
 
 def report(areas: Sequence[str], options: argparse.Namespace) -> int:
-    """Rewrite the marked spans of the README; with --check only say whether they are current."""
-    text = old = options.readme.read_text(encoding="utf-8")
-    for area in areas:
-        mark = f"<!-- bench:{area} -->"
-        span = re.compile(re.escape(mark) + r".*?<!-- /bench -->", re.DOTALL)
-        if not span.search(text):
-            raise SystemExit(f"benchmarks: no {mark} … <!-- /bench --> in {options.readme}")
-        table = render(area)
-        text = span.sub(lambda _, m=mark, t=table: f"{m}\n{t}\n<!-- /bench -->", text)  # type: ignore[misc]
-    if text == old:
-        return 0
-    if options.check:
-        print(f"{options.readme} is not what the results give: python -m benchmarks report")
-        return 1
-    options.readme.write_text(text, encoding="utf-8")
-    print(f"rewrote {options.readme}")
-    return 0
+    """Rewrite the marked spans of the README and of the pages in docs/; with --check only say
+    whether they are current."""
+    status = 0
+    for path in (options.readme, *sorted(options.readme.parent.glob("docs/*.md"))):
+        text = old = path.read_text(encoding="utf-8")
+        for area in areas:
+            text, found = _filled(text, f"<!-- bench:{area} -->", "<!-- /bench -->", area, render)
+            if path == options.readme and not found:
+                raise SystemExit(
+                    f"benchmarks: no <!-- bench:{area} --> … <!-- /bench --> in {path}"
+                )
+            text, _ = _filled(text, f"<!-- costs:{area} -->", "<!-- /costs -->", area, costs)
+        if text == old:
+            continue
+        if options.check:
+            print(f"{path} is not what the results give: python -m benchmarks report")
+            status = 1
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"rewrote {path}")
+    return status
+
+
+def _filled(
+    text: str, mark: str, end: str, area: str, made: Callable[[str], str]
+) -> tuple[str, bool]:
+    """The text with what is made for the area between the marks, and whether they are there."""
+    head, found, rest = text.partition(mark)
+    _, closed, tail = rest.partition(end)
+    if not closed:
+        return text, False
+    return f"{head}{found}\n{made(area)}\n{closed}{tail}", True
+
+
+def costs(area: str) -> str:
+    """The table of costs of an area: nanoseconds by Python version, bytes."""
+    stored = {python: _stored(area, python) for python in PYTHONS}
+    runs = {python: _read(path) for python, path in stored.items() if path.exists()}
+    if not runs:
+        raise SystemExit(f"benchmarks: no results of {area}; first: python -m benchmarks run")
+    columns = ["", *(f"ns, {python}" for python in runs), "bytes"]
+    lines = _head(f"{'; '.join(_where(data) for data, _ in runs.values())}.", columns)
+    for module in _modules(area):
+        for cost in module.COSTS:
+            found = [rooms[module.ROOM.name] for _, rooms in runs.values()]
+            cells = [cost.title, *(significant(cost.time.of(run).median) for run in found)]
+            held = found[0]["memory"].get(cost.held)
+            cells.append("" if held is None else f"{held['traced']:.0f}")
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def render(area: str) -> str:
@@ -193,7 +243,7 @@ def render(area: str) -> str:
         if path.exists():
             data, runs = _read(path)
             tables = [
-                (_side_by_side if room.footprints else _table)(data, runs[room.name], room)
+                (_table if room.name in COLUMNS else _side_by_side)(data, runs[room.name], room)
                 for room in registry.tables(area, ())
                 if room.name in runs
             ]
@@ -224,17 +274,19 @@ def _head(text: str, columns: Sequence[str]) -> list[str]:
 def _table(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:
     """Times of one native implementation, and how many times longer the others take."""
     native = next(item.name for item in room.implementations if item.kind == "native")
+    columns = COLUMNS[room.name]
+    what = f"{room.title}: time" if room.footprints else "Time"
     lines = _head(
-        f"{_where(data)}. Time of one operation; in the other columns how many times longer it "
+        f"{_where(data)}. {what} of one operation; in the other columns how many times longer it "
         "takes there.",
-        ["operation", "ferrule", *COLUMNS.values()],
+        ["operation", "ferrule", *columns.values()],
     )
     for operation in room.operations:
         own = _rounds(run, operation.name, native)
         if not own:
             continue
         cells = [operation.title, _time(measuring.spread(own).median)]
-        for name in COLUMNS:
+        for name in columns:
             other = _rounds(run, operation.name, name)
             if not other:
                 cells.append("")
@@ -242,12 +294,33 @@ def _table(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:
             quotients = [a / b for a, b in zip(other, own, strict=True) if b > 0]
             cells.append(f"{significant(measuring.spread(quotients).median)}x")
         lines.append("| " + " | ".join(cells) + " |")
-    held = {name: run["memory"].get(name, {}).get("resident") for name in (native, *COLUMNS)}
-    if all(held.values()):
-        count = run["memory"][native]["instances"]
-        figures = " | ".join(f"{value:.0f}" for value in held.values())
-        lines.append(f"| bytes each of {count:,}, all in | {figures} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_held(run, room, (native, *columns))])
+
+
+def _held(run: Run, room: registry.Room, names: Sequence[str]) -> list[str]:
+    """Rows on memory: resident bytes of instances; of footprints, one row for each kind of them,
+    what tracemalloc saw, and what a collection takes more."""
+    memory = run["memory"]
+    count = max((item["instances"] for item in memory.values()), default=0)
+    if not room.footprints:
+        held = [memory.get(name, {}).get("resident") for name in names]
+        figures = " | ".join(f"{value:.0f}" for value in held if value)
+        return [f"| bytes each of {count:,}, all in | {figures} |"] if all(held) else []
+    found = []
+    for kind in dict.fromkeys(
+        item.name.removeprefix(item.implementation) for item in room.footprints
+    ):
+        held = [memory.get(name + kind) for name in names]
+        if any(held):
+            cells = [f"{item['traced']:.0f}" if item and item["traced"] else "" for item in held]
+            found.append([f"bytes each of {count:,} {room.counted[1]}{kind}", *cells])
+            cells = ["" if item is None else _added(item) for item in held]
+            found.append(["what these add to `gc.collect()`", *cells])
+    return [f"| {' | '.join(cells)} |" for cells in found]
+
+
+def _added(item: Mapping[str, Any]) -> str:
+    return _time(max(item["collect_ms"] - item["collect_before_ms"], 0.0) * 1e6)
 
 
 def _side_by_side(data: Mapping[str, Any], run: Run, room: registry.Room) -> str:

@@ -45,6 +45,13 @@ def _memory(run: Run, implementation: str) -> Mapping[str, Any]:
     return found
 
 
+def _large(run: Run, implementation: str) -> Mapping[str, Any]:
+    found = _memory(run, implementation)
+    if found["instances"] < LARGE:
+        raise Missing(f"measured with {found['instances']:,} instances only")
+    return found
+
+
 def _exact(value: float | None, what: str) -> Spread:
     if value is None:
         raise Missing(what)
@@ -65,6 +72,21 @@ class Ratio:
         over = rounds(run, self.operation, self.over)
         under = rounds(run, self.below or self.operation, self.under)
         return spread([a / b if b > 0 else math.inf for a, b in zip(over, under, strict=True)])
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Nanoseconds that `over` takes more than `under` in one operation."""
+
+    operation: str
+    over: str
+    under: str
+
+    def of(self, run: Run, /) -> Spread:
+        """Median of the differences of the rounds."""
+        over = rounds(run, self.operation, self.over)
+        under = rounds(run, self.operation, self.under)
+        return spread([a - b for a, b in zip(over, under, strict=True)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +111,20 @@ class Resident:
 
     def of(self, run: Run, /) -> Spread:
         """One figure: memory is measured once."""
-        count = _memory(run, self.implementation)["instances"]
-        if count < LARGE:
-            raise Missing(f"measured with {count:,} instances only")
-        return _exact(_memory(run, self.implementation)["resident"], "resident memory")
+        return _exact(_large(run, self.implementation)["resident"], "resident memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Traced bytes of one of a million of `over` / those of `under`."""
+
+    over: str
+    under: str
+
+    def of(self, run: Run, /) -> Spread:
+        """One figure: memory is measured once, and the same every time."""
+        over, under = (_large(run, name)["traced"] for name in (self.over, self.under))
+        return _exact(over / under if over is not None and under else None, "traced memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +198,12 @@ class Bar:
         if limit is None:
             return True
         return value >= limit if self.least else value <= limit
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """A line of a page's table of costs: nanoseconds, and bytes where `held` names what stays."""
+
+    title: str
+    time: Figure
+    held: str = ""

@@ -4,9 +4,10 @@
     python benchmarks/instructions.py --update   write the counts of this Python
 
 A count is what callgrind sees of a loop over a statement, less what it sees of an empty twin: the
-same program with the same set-up and warm-up, and nothing in the loop. Counts are the same run
-after run, but belong to one Python, one compiler and one machine type: they show what a change
-costs, not what users wait for. They are blind to cache misses and branches.
+same program with the same set-up and warm-up, and nothing in the loop (or, where a kernel is what
+something adds to a statement, the statement without it). Counts are the same run after run, but
+belong to one Python, one compiler and one machine type: they show what a change costs, not what
+users wait for. They are blind to cache misses and branches.
 """
 
 from __future__ import annotations
@@ -31,10 +32,12 @@ COUNTS = Path(__file__).parent / "results"
 
 
 class Kernel(NamedTuple):
-    """A statement to count, and what it needs."""
+    """A statement to count, and what it needs; with `without`, counted is what the statement takes
+    less once that has run."""
 
     statement: str
     setup: str
+    without: str = ""
 
 
 READING = """
@@ -64,6 +67,36 @@ table = RecordTable(CodedReading)
 table.extend([b] * 100)
 """
 
+LIFETIME = """
+from ferrule.lifetime import Finalizable, WeakValueDictionary, finalize
+class Thing:
+    __slots__ = ("__weakref__",)
+class Guarded(Finalizable):
+    __slots__ = ("handle",)
+    def __finalize__(self):
+        pass
+def noop():
+    pass
+held = Thing()
+cache, empty = WeakValueDictionary([(7, held)]), WeakValueDictionary()
+"""
+
+TRACKED = """
+from ferrule.lifetime import AsyncGenTracker
+tracker = AsyncGenTracker()
+tracker.start()
+async def agen():
+    yield 1
+async def walk():
+    async for x in agen():
+        pass
+def drive():
+    try:
+        walk().send(None)
+    except StopIteration:
+        pass
+"""
+
 #: One line per kernel; a room adds its own.
 KERNELS = {
     "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
@@ -84,6 +117,12 @@ KERNELS = {
     "table read": Kernel("table[50]", CONTAINERS),
     "table append record": Kernel("table.append(b)", CONTAINERS),
     "table append tuple": Kernel("table.append((1_700_000_000, 21.5, 'C'))", CONTAINERS),
+    "finalize fire": Kernel("o = Thing(); finalize(o, noop); del o", LIFETIME),
+    "finalize detach": Kernel("finalize(held, noop).detach()", LIFETIME),
+    "Finalizable dies": Kernel("o = Guarded(); del o", LIFETIME),
+    "weak dict get": Kernel("cache[7]", LIFETIME),
+    "weak dict set and die": Kernel("o = Thing(); empty[7] = o; del o", LIFETIME),
+    "asyncgen tracked": Kernel("drive()", TRACKED, "tracker.stop()"),
 }
 
 PROGRAM = """
@@ -130,8 +169,11 @@ def collected(kernel: Kernel, body: str) -> int:
 
 def count(kernel: Kernel) -> float:
     """Instructions of one execution of the kernel's statement."""
-    # `pass` and an expression differ in the loop's own code by nothing
-    return (collected(kernel, kernel.statement) - collected(kernel, "pass")) / LOOPS
+    if kernel.without:
+        empty = collected(kernel._replace(setup=kernel.setup + kernel.without), kernel.statement)
+    else:  # `pass` and an expression differ in the loop's own code by nothing
+        empty = collected(kernel, "pass")
+    return (collected(kernel, kernel.statement) - empty) / LOOPS
 
 
 def environment() -> dict[str, str]:

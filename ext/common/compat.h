@@ -178,6 +178,117 @@ fe_dict_discard(PyObject *dict, PyObject *key)
 }
 #endif
 
+#if PY_VERSION_HEX < 0x030d0000
+/* 1: *referent is new; 0: it is dead; -1: not a weak reference */
+static inline int
+PyWeakref_GetRef(PyObject *ref, PyObject **referent)
+{
+    PyObject *obj = PyWeakref_GetObject(ref); /* borrowed from nobody */
+    *referent = NULL;
+    if (obj == NULL) {
+        return -1;
+    }
+    if (obj == Py_None) {
+        return 0;
+    }
+    *referent = Py_NewRef(obj);
+    return 1;
+}
+
+/* by identity, as object.__hash__ */
+static inline Py_hash_t
+PyObject_GenericHash(PyObject *obj)
+{
+    return PyBaseObject_Type.tp_hash(obj);
+}
+#endif
+
+/* weakref.ref. CPython's header names it in PyWeakref_CheckRef, a macro that
+ * every extension compiles in: it cannot go away without breaking those.
+ */
+#define FE_WEAKREF_TYPE (&_PyWeakref_RefType)
+
+/* Tracked, but in a list of its own that no collection walks: for weak
+ * references that own nothing but a callback. Untracked they cannot be, for
+ * the collector moves a reference whose callback it is going to call from its
+ * list to another (handle_weakrefs); walked, a million of them cost every full
+ * collection 90 ms. An object that comes to own something is tracked anew.
+ * Layout read for 3.11-3.13: two words in front of the object, next and
+ * previous, the latter with flags in its lowest two bits. fe_gc_can_be_alone
+ * checks it.
+ */
+#if PY_VERSION_HEX < 0x030e0000 && !defined(Py_GIL_DISABLED)
+static inline uintptr_t *
+fe_gc_head(PyObject *obj)
+{
+    return (uintptr_t *)(void *)obj - 2;
+}
+
+static inline void
+fe_gc_track_alone(PyObject *obj)
+{
+    uintptr_t *head = fe_gc_head(obj);
+    head[0] = head[1] = (uintptr_t)head;
+}
+
+static inline bool
+fe_gc_is_alone(PyObject *obj)
+{
+    return fe_gc_head(obj)[0] == (uintptr_t)fe_gc_head(obj);
+}
+
+/* Try with an object that is tracked as usual, and will be so afterwards. */
+static inline bool
+fe_gc_can_be_alone(PyObject *obj)
+{
+    uintptr_t *head = fe_gc_head(obj);
+    const uintptr_t *next = (const uintptr_t *)head[0];
+    if (!PyObject_GC_IsTracked(obj) || next == NULL
+        || (next[1] & ~(uintptr_t)3) != (uintptr_t)head) {
+        return false;
+    }
+    PyObject_GC_UnTrack(obj);
+    bool same = head[0] == 0 && (head[1] & ~(uintptr_t)3) == 0;
+    if (same) {
+        fe_gc_track_alone(obj);
+        same = PyObject_GC_IsTracked(obj);
+        PyObject_GC_UnTrack(obj);
+        same = same && head[0] == 0 && !PyObject_GC_IsTracked(obj);
+    }
+    PyObject_GC_Track(obj);
+    return same;
+}
+#else
+static inline void
+fe_gc_track_alone(PyObject *obj)
+{
+    PyObject_GC_Track(obj);
+}
+
+static inline bool
+fe_gc_is_alone(PyObject *Py_UNUSED(obj))
+{
+    return false;
+}
+
+static inline bool
+fe_gc_can_be_alone(PyObject *Py_UNUSED(obj))
+{
+    return false;
+}
+#endif
+
+static inline void
+fe_gc_track_lightly(PyObject *obj, bool alone)
+{
+    if (FE_LIKELY(alone)) {
+        fe_gc_track_alone(obj);
+    }
+    else {
+        PyObject_GC_Track(obj);
+    }
+}
+
 /* Does the type keep a dict or weak references in front of the object, or a
  * dict anywhere? Such instances are made and freed by CPython's own functions.
  */
@@ -280,5 +391,240 @@ fe_long_in_place(PyObject *Py_UNUSED(v), int64_t *Py_UNUSED(out))
     return false;
 }
 #endif
+
+/* ---- async generators and frames */
+
+/* CPython has no public way to learn that an async generator has died, or
+ * where it was first iterated. Read here: fields of structs in Include/cpython
+ * of 3.11, 3.12 and 3.13; 3.14 hides them, and FE_ASYNCGEN_READ is 0 there.
+ */
+#if PY_VERSION_HEX < 0x030e0000
+#define FE_ASYNCGEN_READ 1
+
+/* The word that keeps the finalizer from the first iteration on. The generator
+ * owns it and releases it when it dies, after its weak references.
+ */
+static inline PyObject **
+fe_asyncgen_finalizer(PyObject *gen)
+{
+    return &((PyAsyncGenObject *)gen)->ag_origin_or_finalizer;
+}
+
+/* Has the interpreter asked for the hooks? It does so once. */
+static inline bool
+fe_asyncgen_begun(PyObject *gen)
+{
+    return ((PyAsyncGenObject *)gen)->ag_hooks_inited != 0;
+}
+
+/* Above 0 are the states of a frame that has returned (FRAME_COMPLETED,
+ * FRAME_CLEARED); ag_frame is None then, but asking it may make a frame.
+ */
+static inline bool
+fe_asyncgen_ended(PyObject *gen)
+{
+    return ((PyAsyncGenObject *)gen)->ag_frame_state > 0;
+}
+
+/* borrowed from the generator. PyGen_GetCode asserts a plain generator. */
+static inline PyObject *
+fe_asyncgen_code_borrow(PyObject *gen)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *code = PyUnstable_InterpreterFrame_GetCode(
+        (struct _PyInterpreterFrame *)((PyAsyncGenObject *)gen)->ag_iframe);
+    Py_DECREF(code);
+    return code;
+#else
+    return (PyObject *)((PyAsyncGenObject *)gen)->ag_code;
+#endif
+}
+
+static inline PyObject **
+fe_thread_firstiter(PyThreadState *tstate)
+{
+    return &tstate->async_gen_firstiter;
+}
+
+#if PY_VERSION_HEX < 0x030c0000
+/* The head of 3.11's struct _PyInterpreterFrame (pycore_frame.h), up to what
+ * is read. PyThreadState_GetFrame makes a frame object: 40 ns a new frame.
+ */
+typedef struct {
+    PyObject *func, *globals, *builtins, *locals;
+    PyCodeObject *code;
+    PyFrameObject *frame;
+    void *previous;
+    char *prev_instr;
+} fe_frame_head;
+#endif
+
+/* borrowed from the frame that runs: its code, and the byte offset of the
+ * instruction; NULL if no Python code runs
+ */
+static inline PyObject *
+fe_caller_borrow(int *offset)
+{
+    PyThreadState *tstate = PyThreadState_Get();
+#if PY_VERSION_HEX >= 0x030d0000
+    struct _PyInterpreterFrame *frame = tstate->current_frame;
+#else
+    struct _PyInterpreterFrame *frame = tstate->cframe->current_frame;
+#endif
+    *offset = 0;
+    if (frame == NULL) {
+        return NULL;
+    }
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *code = PyUnstable_InterpreterFrame_GetCode(frame);
+    Py_XDECREF(code);
+    if (code == NULL || !PyCode_Check(code)) {
+        return NULL;
+    }
+    *offset = PyUnstable_InterpreterFrame_GetLasti(frame);
+    return code;
+#else
+    const fe_frame_head *head = (const fe_frame_head *)(const void *)frame;
+    *offset = (int)(head->prev_instr - head->code->co_code_adaptive);
+    return (PyObject *)head->code;
+#endif
+}
+#else
+#define FE_ASYNCGEN_READ 0
+
+static inline PyObject **
+fe_asyncgen_finalizer(PyObject *Py_UNUSED(gen))
+{
+    return NULL;
+}
+
+static inline bool
+fe_asyncgen_begun(PyObject *Py_UNUSED(gen))
+{
+    return false;
+}
+
+static inline bool
+fe_asyncgen_ended(PyObject *Py_UNUSED(gen))
+{
+    return false;
+}
+
+static inline PyObject *
+fe_asyncgen_code_borrow(PyObject *Py_UNUSED(gen))
+{
+    return NULL;
+}
+
+static inline PyObject **
+fe_thread_firstiter(PyThreadState *Py_UNUSED(tstate))
+{
+    return NULL;
+}
+
+static inline PyObject *
+fe_caller_borrow(int *offset)
+{
+    *offset = 0;
+    return NULL;
+}
+#endif
+
+/* A weak reference used again: `ref` is a plain one, made by PyWeakref_NewRef
+ * and cleared since, that nobody else holds. A new one costs 50 ns. false: not
+ * while the generator has others, whose order matters.
+ */
+static inline bool
+fe_asyncgen_refer(PyObject *ref, PyObject *gen)
+{
+#if FE_ASYNCGEN_READ
+    PyWeakReference *again = (PyWeakReference *)ref;
+    PyObject **head = &((PyAsyncGenObject *)gen)->ag_weakreflist;
+    if (*head == NULL && again->wr_object == Py_None && Py_REFCNT(ref) == 1) {
+        again->wr_object = gen;
+        again->hash = -1;
+        *head = ref;
+        return true;
+    }
+#endif
+    (void)ref, (void)gen;
+    return false;
+}
+
+/* borrowed from nobody: the referent, NULL once the interpreter has begun to
+ * take it down. For code that runs no Python until it is done with it.
+ */
+static inline PyObject *
+fe_weakref_peek(PyObject *ref)
+{
+    PyObject *obj = ((PyWeakReference *)ref)->wr_object;
+    return obj != Py_None && Py_REFCNT(obj) > 0 ? obj : NULL;
+}
+
+/* A built-in function taken over where it is: extensions keep the object
+ * itself, so that replacing the module's attribute would not reach them.
+ * methodobject.c calls through m_ml each time it is called; the vectorcall
+ * pointer in the object was chosen by the flags of m_ml, and they must not
+ * change. Read for 3.11 to 3.13, and checked by fe_builtin_refuse.
+ */
+typedef struct {
+    PyObject *function; /* owned; NULL: not taken */
+    PyMethodDef own;    /* m_ml meanwhile: so this struct must stay in place */
+    PyMethodDef *old;
+    PyObject *self; /* owned: m_self as it was */
+} fe_builtin;
+
+/* Why the function (NULL: there is none) cannot be taken over, or NULL */
+static inline const char *
+fe_builtin_refuse(PyObject *function, int flags)
+{
+    if (!FE_ASYNCGEN_READ) {
+        return "of a Python this version of ferrule was not read for";
+    }
+    if (function == NULL || !PyCFunction_CheckExact(function)) {
+        return "not the built-in function";
+    }
+    PyCFunctionObject *builtin = (PyCFunctionObject *)function;
+    if (builtin->m_ml->ml_flags != flags || builtin->m_self == NULL
+        || (builtin->vectorcall != NULL) != (flags == METH_NOARGS)) {
+        return "not built as it was";
+    }
+    return NULL;
+}
+
+/* Calls of the function go to `meth` with `self`. Never fails. */
+static inline void
+fe_builtin_take(fe_builtin *taken, PyObject *function, PyCFunction meth,
+                PyObject *self)
+{
+    PyCFunctionObject *builtin = (PyCFunctionObject *)function;
+    taken->function = Py_NewRef(function);
+    taken->old = builtin->m_ml;
+    taken->own = *builtin->m_ml;
+    taken->own.ml_meth = meth;
+    taken->self = builtin->m_self;
+    builtin->m_ml = &taken->own;
+    builtin->m_self = Py_NewRef(self);
+}
+
+/* false: somebody took it over from us, and still calls us */
+static inline bool
+fe_builtin_give_back(fe_builtin *taken)
+{
+    PyCFunctionObject *builtin = (PyCFunctionObject *)taken->function;
+    if (builtin == NULL) {
+        return true;
+    }
+    if (builtin->m_ml != &taken->own) {
+        return false;
+    }
+    PyObject *own = builtin->m_self;
+    builtin->m_ml = taken->old;
+    builtin->m_self = taken->self;
+    taken->function = taken->self = NULL;
+    Py_DECREF(builtin);
+    Py_XDECREF(own);
+    return true;
+}
 
 #endif

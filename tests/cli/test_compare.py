@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -17,10 +18,14 @@ from ferrule.cli import drain, measure, registry
 from ferrule.cli import main as command
 from ferrule.cli.load import sample
 from ferrule.cli.registry import Implementation, Mismatch, Operation, Room
-from ferrule.cli.rooms import containers, records
+from ferrule.cli.rooms import containers, lifetime, lifetime_asyncgen, lifetime_weak, records
 
 ROWS = sample(60).rows
-CASES = [(room, item) for room in (records.ROOM, containers.ROOM) for item in room.operations]
+ROOMS = (
+    *(records.ROOM, containers.ROOM),
+    *(lifetime.ROOM, lifetime_weak.ROOM, lifetime_asyncgen.ROOM),
+)
+CASES = [(room, item) for room in ROOMS for item in room.operations]
 
 
 def operation(statement: str, loop: str, outcome: str = "result", **more: Any) -> Operation:
@@ -65,10 +70,11 @@ def test_every_case_runs(room: Room, item: Operation) -> None:
             continue
         assert case.run(2) > 0
         assert case.run_empty(2) >= 0
-        assert case.executions == item.repeat * (len(ROWS) if item.loop else 1)
+        over = 1 if item.loop in ("", lifetime_weak.ONCE) else len(ROWS)
+        assert case.executions == item.repeat * item.batch * over
 
 
-@pytest.mark.parametrize("room", (records.ROOM, containers.ROOM), ids=lambda room: room.name)
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
 def test_names_are_unique_and_point_at_something(room: Room) -> None:
     names = [item.name for item in room.operations]
     assert len(set(names)) == len(names)
@@ -85,7 +91,7 @@ def test_names_are_unique_and_point_at_something(room: Room) -> None:
 
 def test_operations_of_one_family_are_measured_alike() -> None:
     """Bars divide rounds of one operation by those of another of its family."""
-    for room in (records.ROOM, containers.ROOM):
+    for room in ROOMS:
         ways: dict[str, set[tuple[bool, bool]]] = {}
         for item in room.operations:
             ways.setdefault(item.family or item.name, set()).add((item.bulk, item.filled))
@@ -188,6 +194,38 @@ def test_the_statement_runs_as_often_as_it_says() -> None:
     assert len(module.__dict__["count"]) == 2 * 3 * len(ROWS) == 2 * case.executions
 
 
+def test_a_batch_counts_as_so_many() -> None:
+    one = implementation("one", "def f(n):\n    for _ in range(n): pass")
+    batch = registry.build(operation("f(500)", "", repeat=2, batch=500), one, ROWS)
+    whole = registry.build(operation("f(500)", "", repeat=2), one, ROWS)
+    assert batch is not None and whole is not None
+    assert (batch.executions, whole.executions) == (1000, 2)
+
+
+def test_rooms_have_names_of_their_own() -> None:
+    found = [room for name in registry.ROOMS for room in registry.tables(name, ROWS)]
+    assert [room.name for room in found] == [room.name for room in ROOMS]
+    assert len({room.name for room in found}) == len(found)
+
+
+def test_what_is_measured_stays_alive() -> None:
+    """A loop's names are what keeps the objects of a weak dictionary."""
+    probe = implementation(
+        "probe",
+        "from weakref import WeakValueDictionary\n"
+        "made = []\n"
+        "class Weak(WeakValueDictionary):\n"
+        "    def __init__(self, *given):\n"
+        "        super().__init__(*given)\n"
+        "        made.append(self)\n" + lifetime_weak.WEAKREF.variants,
+    )
+    for item in lifetime_weak.OPERATIONS:
+        case = registry.build(item, probe, ROWS)
+        module = sys.modules[f"ferrule_compare_{next(registry._serial) - 1}"]
+        assert case is not None and len(module.__dict__["made"]) == 1
+        assert len(module.__dict__["made"][0]) >= len(ROWS) or "Thing()" in item.statement
+
+
 def test_annotations_are_objects_not_text() -> None:
     """A future statement of the registry must not reach the measured classes."""
     loaded = records.NATIVE.load()
@@ -277,6 +315,22 @@ def test_memory_of_containers(name: str, wanted: float) -> None:
     assert found.traced is None and found.getsizeof is None
 
 
+def test_what_is_given_is_not_in_the_memory() -> None:
+    one = implementation("one", "def blocks(n): return [bytes(967) for _ in range(n)]")
+    held = registry.Footprint("one", "one", "blocks(len(given))", "blocks(len(times))", traced=True)
+    found = measure.footprint(held, one, ROWS, 2000)
+    assert found.traced is not None and 1000 <= found.traced < 1100
+    assert measure.footprint(replace(held, traced=False), one, ROWS, 2000).traced is None
+
+
+@pytest.mark.skipif(sys.flags.debug, reason="other sizes")
+def test_memory_of_clean_ups() -> None:
+    """112 bytes and the collector's 16, and a tuple where there are arguments."""
+    held = next(item for item in lifetime.FOOTPRINTS if item.name == "ferrule")
+    found = measure.footprint(held, lifetime.NATIVE, ROWS, 20_000)
+    assert found.traced is not None and 112 <= found.traced < 150
+
+
 def test_a_broken_child_is_an_error() -> None:
     with pytest.raises(OSError, match="a child process failed"):
         measure.startup({"none": "import no_such_module_anywhere"}, 1)
@@ -289,7 +343,7 @@ def test_unknown_room(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         command.main(["compare", "record"])
     assert caught.value.code == 2
-    assert "unknown room 'record'; the rooms are: records" in capsys.readouterr().err
+    assert "unknown room 'record'; the rooms are: records, lifetime" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["rich", "matplotlib"])
@@ -375,6 +429,45 @@ def test_the_whole_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.usefixtures("small")
+def test_all_rooms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a room: every one, each with its own words."""
+    short = replace(records.ROOM, operations=records.OPERATIONS[:2], parts=None)
+    monkeypatch.setattr(records, "ROOM", short)
+    few = [replace(room, footprints=room.footprints[1:3]) for room in ROOMS[2:]]
+    monkeypatch.setattr(lifetime, "ROOM", replace(few[0], parts=lambda rows: tuple(few[1:])))
+    out, page = tmp_path / "run.json", tmp_path / "run.html"
+    given = ["compare", "--quick", "--rounds=2", "--limit=60", f"--json={out}"]
+    try:
+        importlib.import_module("matplotlib")
+        given.append(f"--html={page}")
+    except ImportError:
+        pass
+    assert command.main(given) == 0
+    text = capsys.readouterr().out
+    assert "Records: 2,000 instances" in text and "Clean-ups: 2,000 clean-ups" in text
+    assert "Weak dictionaries: 2,000 entries" in text and "no hooks" in text
+    run = json.loads(out.read_text())
+    assert [room["room"] for room in run["rooms"]] == [
+        "records",
+        "finalize",
+        "weak_dict",
+        "asyncgen",
+    ]
+    for room in run["rooms"][1:]:
+        for row in room["operations"]:
+            assert row["equal"], row["mismatch"]
+            assert {"pure", "ferrule"} <= set(row["timings"])
+        assert all(item["traced"] > 0 for item in room["memory"].values())
+    assert set(run["rooms"][1]["startup_ms"]) == {"pure", "weakref", "ferrule"}
+    if page.exists():
+        shown = page.read_text()
+        assert "What 2,000 clean-ups cost" in shown and "Speed against weakref" in shown
+        assert "Speed against no clean-up" not in shown and "__weakref__" not in shown
+
+
+@pytest.mark.usefixtures("small")
 def test_a_difference_ends_its_row_and_the_status_is_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,7 +481,7 @@ def test_a_difference_ends_its_row_and_the_status_is_1(
         parts=None,
     )
     monkeypatch.setattr(records, "ROOM", room)
-    assert command.main(["compare", "--quick", "--rounds=2"]) == 1
+    assert command.main(["compare", "records", "--quick", "--rounds=2"]) == 1
     text = capsys.readouterr().out
     wanted = "reading 1: pure gives (-371174400, 316.1, 'ppm'), slots gives (-371174400, 317.1,"
     assert "results differ create, positional: " in text and wanted in text

@@ -171,8 +171,8 @@ def _timing(case: Case, passes: int, taken: list[int], loops: list[int]) -> Timi
 class Memory:
     """What the instances cost, each: resident bytes with everything (list slot, values), peak of
     traced bytes, `sys.getsizeof`; and milliseconds of `gc.collect()` before, with a list of as
-    many plain objects, and with the instances. Of a container's rows only residence and
-    collections are measured."""
+    many plain objects, and with the instances. Of a footprint there are residence, collections
+    and, if it asks for them, the traced bytes that stay."""
 
     instances: int
     resident: float | None
@@ -217,20 +217,19 @@ def memory(
 def footprint(
     held: Footprint, implementation: Implementation, rows: Sequence[Reading], instances: int
 ) -> Memory:
-    """Fill a container with `instances` readings in a child process."""
-    parts = (implementation.imports, implementation.definition, implementation.variants)
-    found = _child(
-        {
-            "source": parts,
-            "expression": held.expression,
-            "rows": list(islice(rows, instances)),
-            "instances": instances,
-        }
-    )
+    """Make what is held of `instances` readings in a child process, and in another to trace it."""
+    job: dict[str, Any] = {
+        "source": [implementation.imports, implementation.definition, implementation.variants],
+        "expression": held.expression,
+        "given": held.given,
+        "rows": list(islice(rows, instances)),
+        "instances": instances,
+    }
+    found = _child(job | {"trace": False})
     return Memory(
         instances,
         found["resident"],
-        None,
+        _child(job | {"trace": True})["traced"] if held.traced else None,
         None,
         found["build_ms"],
         found["collect_before_ms"],
@@ -308,7 +307,7 @@ def child() -> None:
     for text in job["source"]:
         exec(source(text, "<source>"), scope)
     if "expression" in job:
-        found = _filled(job["expression"], count, scope, times, values, units)
+        found = _filled(job, scope, times, values, units)
     else:
         found = _measured(job, scope, times, values, units)
     print(json.dumps(found), flush=True)
@@ -316,28 +315,37 @@ def child() -> None:
 
 
 def _filled(
-    expression: str,
-    count: int,
+    job: Mapping[str, Any],
     scope: dict[str, Any],
     times: array[int],
     values: array[float],
     units: list[str],
 ) -> dict[str, Any]:
-    """Residence and collections of a container, a small one having been made before."""
-    code = compile(expression, "<expression>", "eval", dont_inherit=True)
-    eval(code, scope, {"times": times[:1000], "values": values[:1000], "units": units[:1000]})
+    """Residence and collections of what is held, a small one having been made before."""
+    count = job["instances"]
+
+    def names(n: int) -> dict[str, Any]:
+        found = {"times": times[:n], "values": values[:n], "units": units[:n]}
+        return found | {"given": eval(job["given"] or "None", scope, dict(found))}
+
+    code = compile(job["expression"], "<expression>", "eval", dont_inherit=True)
+    eval(code, scope, names(1000))
+    named = names(count)
     before_ms = _collect_ms()
     gc.disable()
     trim()
+    if job["trace"]:
+        tracemalloc.start(1)
     resident = resident_bytes()
     start = process_time_ns()
-    made = eval(code, scope, {"times": times, "values": values, "units": units})
+    made = eval(code, scope, named)
     build_ms = (process_time_ns() - start) / 1e6
     after = resident_bytes()
     report = {
         "collect_before_ms": before_ms,
         "build_ms": build_ms,
         "resident": None if resident is None or after is None else (after - resident) / count,
+        "traced": tracemalloc.get_traced_memory()[0] / count,
         "collect_ms": _collect_ms(),
     }
     del made

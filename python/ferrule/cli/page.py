@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FASTER, SLOWER, PLAIN, INK = "#2a7f62", "#c8752d", "#9aa5b1", "#1f2933"
 KINDS: dict[Kind, str] = {
-    "native": FASTER, "pure": PLAIN, "article": "#627d98", "peer": "#bcccdc"
+    "native": FASTER, "pure": PLAIN, "article": "#627d98", "peer": "#bcccdc", "bare": "#d9e2ec"
 }  # fmt: skip
 #: Marks of the peers and their colours.
 PEERS = {
@@ -96,7 +96,7 @@ def _room(outcome: Outcome) -> list[str]:
     natives, articles = _names(outcome, "native"), _names(outcome, "article")
     for native in natives:
         who = "native" if len(natives) == 1 else native
-        for base in dict.fromkeys((outcome.room.baseline, *articles)):
+        for base in dict.fromkeys((outcome.room.baseline, *articles, *_names(outcome, "pure"))):
             parts += _plot(outcome, native, who, base)
     if outcome.memory:
         parts.append(_held(outcome))
@@ -139,17 +139,10 @@ def _against(outcome: Outcome, base: str) -> str:
 
 def _held(outcome: Outcome) -> str:
     instances = max(item.instances for item in outcome.memory.values())
-    rows = bool(outcome.room.footprints)
-    text = (
-        "Resident bytes of each row with everything it needs: for objects their place in a list "
-        "and the values they hold. "
-        if rows
-        else "Resident bytes of each instance with everything it needs: its place in a list "
-        "and the values it holds. "
-    )
     return _section(
-        f"What {instances:,} {'rows' if rows else 'instances'} cost",
-        f"{text}Right: what one full garbage collection costs more while they are alive.",
+        f"What {instances:,} {outcome.room.counted[1]} cost",
+        f"{outcome.room.held} Right: what one full garbage collection costs more while they are "
+        "alive.",
         _svg(partial(_memory, outcome), 9.2, 1.2 + 0.42 * len(outcome.memory)),
     )
 
@@ -168,16 +161,16 @@ def _key(outcome: Outcome) -> str:
     for row in rows:
         for native in natives:
             who = f"{what} to {native}" if len(natives) > 1 else what
-            for base in dict.fromkeys((room.baseline, "slots")):
+            for base in dict.fromkeys((room.baseline, *_names(outcome, "article"))):
                 if base in row.timings and native in row.timings:
                     middle = measure.ratio(row.timings[base], row.timings[native]).median
-                    label = "pure Python" if base == "pure" else f"__{base}__"
+                    label = "pure Python" if base == "pure" else _shown(base, "article", True)
                     cards.append((f"{report.significant(middle)}x", f"{who} against {label}"))
     for name, item in outcome.memory.items():
         if item.resident is not None and name in (*natives, "slots"):
             label = "__slots__ object" if name == "slots" else "native record"
             if room.footprints and name != "slots":
-                label = f"row of {name}"
+                label = f"{room.counted[0]} of {name}"
             cards.append((f"{item.resident:.0f} bytes", f"each {label}, all in"))
     cells = "".join(f"<div><b>{a}</b><span>{html.escape(b)}</span></div>" for a, b in cards)
     return f'<div class="key">{cells}</div>'
@@ -274,7 +267,7 @@ def _memory(outcome: Outcome, figure: Figure) -> None:
         return (held[name].traced or 0.0) if resident is None else resident
 
     names = sorted(held, key=bytes_of)
-    labels = [_shown(name, kinds[name], alone) for name in names]
+    labels = [_shown(name, kinds[name], alone and not rows) for name in names]
     colors = [KINDS[kinds[name]] for name in names]
     collects = [max(held[n].collect_ms - held[n].collect_before_ms, 0.0) for n in names]
     for axes, values, form in (
@@ -300,7 +293,8 @@ def _shown(name: str, kind: Kind, alone: bool) -> str:
     """How an implementation is called; `alone` is the only native one of its room."""
     if kind in ("native", "pure") and not alone:
         return name
-    return {"native": "native", "pure": "pure twin", "article": f"__{name}__"}.get(kind, name)
+    names = {"native": "native", "pure": "pure twin"}
+    return names.get(kind, "__slots__" if name == "slots" else name)
 
 
 # ------------------------------------------------------------------------------------------ table

@@ -25,11 +25,15 @@ from ferrule.cli.load import Reading
 #: Every loaded source is a module under a new name: pickle wants the classes it was given.
 _serial = itertools.count(1)
 
-Kind = Literal["native", "pure", "article", "peer"]
+#: "bare" does the same without what is measured: the others' times stand on top of its own.
+Kind = Literal["native", "pure", "article", "peer", "bare"]
 Namespace = dict[str, Any]
 
 #: Rooms by name, and the module that holds `ROOM`.
-ROOMS: dict[str, str] = {"records": "ferrule.cli.rooms.records"}
+ROOMS: dict[str, str] = {
+    "records": "ferrule.cli.rooms.records",
+    "lifetime": "ferrule.cli.rooms.lifetime",
+}
 
 #: Readings one timed loop runs over: few enough to stay in the cache, so that the operation is
 #: measured and not the memory behind it.
@@ -93,7 +97,8 @@ class Operation:
     means that the implementation cannot do this. Operations of one `family` are measured next to
     each other. `bulk` ones are measured one family at a time, in single passes with the collector
     on. `filled` ones work on as many readings as there are instances. `before` runs ahead of every
-    pass, outside the time. `needs` are libraries without which there is nothing to measure.
+    pass, outside the time. `needs` are libraries without which there is nothing to measure. A
+    statement that does the same thing `batch` times counts as so many executions.
     """
 
     name: str
@@ -113,6 +118,7 @@ class Operation:
     before: str = ""
     before_instead: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    batch: int = 1
 
     def code(self, implementation: Implementation) -> str | None:
         """The statement for this implementation, or None."""
@@ -126,11 +132,15 @@ class Operation:
 @dataclass(frozen=True, slots=True)
 class Footprint:
     """Something whose memory is measured: `expression` makes it of the columns `times`, `values`
-    (arrays) and `units` (a list)."""
+    (arrays) and `units` (a list), and of `given`, what the expression of that name has made of
+    them before: that is not in the measurement. With `traced` what tracemalloc sees is noted too.
+    """
 
     name: str
     implementation: str
     expression: str
+    given: str = ""
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +149,8 @@ class Room:
 
     `startup` are the imports to time, by implementation. `instance` names the operations that
     create an object, in order of preference: the memory of a million is measured with the first
-    that the implementation has. A room of containers has `footprints` instead. `untimed`
+    that the implementation has. Other rooms have `footprints` instead. `counted` is what is
+    measured there, one and many, and `held` says which bytes are its own. `untimed`
     implementations take part in the comparison of results alone. `parts` gives further tables of
     the room, measured after it.
     """
@@ -153,6 +164,11 @@ class Room:
     #: Name of the implementation to which native is compared on the terminal.
     baseline: str = "pure"
     footprints: tuple[Footprint, ...] = ()
+    counted: tuple[str, str] = ("instance", "instances")
+    held: str = (
+        "Resident bytes of each instance with everything it needs: its place in a list and the "
+        "values it holds."
+    )
     untimed: frozenset[str] = frozenset()
     #: The operation in large type, and what it is called there.
     headline: tuple[str, str] = ("", "")
@@ -367,7 +383,7 @@ def build(
         implementation,
         compile_loop(operation.loop, code, operation.repeat, namespace, label, before),
         compile_loop(operation.loop, "pass", 1, namespace, label + ", empty", before),
-        over * operation.repeat,
+        over * operation.repeat * operation.batch,
     )
 
 

@@ -90,13 +90,13 @@ def introduce(readings: Readings, instances: int) -> None:
         out.print(f"  {note}", soft_wrap=True)
     timed = min(count, registry.TIMED)
     text = (
-        f"All are constructed and compared before anything is timed; loops run over {timed} of "
-        f"them, spread evenly."
+        f"Results are compared on them before anything is timed; loops run over {timed} of them, "
+        "spread evenly."
     )
     if count < instances:
         text += (
-            f" Lists of {registry.BULK:,}, the {instances:,} instances and the rows of containers "
-            "repeat the series, each time later, with values of their own."
+            f" Lists of {registry.BULK:,} and the {instances:,} objects or rows whose memory is "
+            "measured repeat the series, each time later, with values of their own."
         )
     out.print(text, style="dim")
 
@@ -126,19 +126,20 @@ def show(outcome: Outcome, data: dict[str, Any]) -> None:
         out.print(conditions(data), style="dim")
 
 
-def _by_kind(outcome: Outcome, kind: registry.Kind) -> list[str]:
-    return [item.name for item in outcome.implementations if item.kind == kind]
+def _by_kind(outcome: Outcome, *kinds: registry.Kind) -> list[str]:
+    return [item.name for item in outcome.implementations if item.kind in kinds]
 
 
 def _times(outcome: Outcome) -> Table:
     natives, peers = _by_kind(outcome, "native"), _by_kind(outcome, "peer")
     base, filled = outcome.room.baseline, any(row.operation.filled for row in outcome.rows)
-    articles = [name for name in _by_kind(outcome, "article") if name != base]
+    names = _by_kind(outcome, "pure", "article", "bare")
+    others = [name for name in names if name not in {base, *outcome.room.untimed}]
     over = f" over {outcome.instances:,} readings" if filled else ""
     title = f"{outcome.room.title}: time of one operation{over}"
     table = Table(title=title, title_justify="left")
     table.add_column("operation")
-    for name in (base, *articles):
+    for name in (base, *others):
         table.add_column(f"__{name}__" if name == "slots" else name, justify="right")
     for name in natives:
         shown = name if len(natives) > 1 else "native"
@@ -147,7 +148,7 @@ def _times(outcome: Outcome) -> Table:
     if peers:
         table.add_column("best peer", justify="right")
     for row in outcome.rows:
-        cells = [escape(row.operation.title), *(_cell(row, name) for name in (base, *articles))]
+        cells = [escape(row.operation.title), *(_cell(row, name) for name in (base, *others))]
         styles = []
         for name in natives:
             text, style = _compared(row, base, name, brief=len(natives) > 1)
@@ -182,12 +183,19 @@ def _cell(row: Row, name: str) -> str:
 
 def _memory(outcome: Outcome) -> Table:
     instances = max((item.instances for item in outcome.memory.values()), default=0)
-    what = "rows" if outcome.room.footprints else "instances"
-    table = Table(title=f"{outcome.room.title}: {instances:,} {what}", title_justify="left")
+    table = Table(
+        title=f"{outcome.room.title}: {instances:,} {outcome.room.counted[1]}",
+        title_justify="left",
+        caption=outcome.room.held,
+        caption_justify="left",
+    )
     table.add_column("")
     columns: list[tuple[str, Callable[[str, measure.Memory], str]]] = [
         ("bytes each", lambda _, item: _bytes(item.resident)),
-        ("traced peak", lambda _, item: _bytes(item.traced)),
+        (
+            "traced" if outcome.room.footprints else "traced peak",
+            lambda _, item: _bytes(item.traced),
+        ),
         ("getsizeof", lambda _, item: "" if item.getsizeof is None else f"{item.getsizeof}"),
         (
             "gc.collect adds",
@@ -224,8 +232,7 @@ def conditions(data: dict[str, Any]) -> str:
         f"CPU time, median of {how['rounds']} interleaved rounds in random order, of "
         f"{how['bulk_rounds']} for lists, of {how['large_rounds']} for what fills or walks a "
         "container; p10 to p90 in brackets; empty loop subtracted. "
-        f"Collector: {how['collector']}. "
-        "Bytes are resident memory with list slot and values."
+        f"Collector: {how['collector']}."
     )
     measured = {name for room in data["rooms"] for name in (*room["memory"], *room["libraries"])}
     named = [f"{name} {version}" for name, version in env["libraries"].items() if name in measured]

@@ -910,6 +910,9 @@ def room(width: int = WIDTH) -> Room:
         {},
         baseline="slots",
         footprints=FOOTPRINTS,
+        counted=("row", "rows"),
+        held="Resident bytes of each row with everything it needs: for objects their place in a "
+        "list and the values they hold.",
         untimed=frozenset(item.name for item in implementations if item.kind == "pure"),
         headline=("append", "append"),
     )
