@@ -48,6 +48,7 @@ typedef struct {
     size_t mask;             /* count of slots - 1; slots NULL: none yet */
     size_t used;
     asyncgen_record *other; /* what is beyond the limit */
+    asyncgen_record *last;  /* found last; NULL: none yet */
 } asyncgen_table;
 
 typedef struct {
@@ -118,8 +119,27 @@ void asyncgen_finish(asyncgen_entry *entry);
 void asyncgen_tell(asyncgen_entry *entry, PyObject *event, PyObject *gen);
 
 /* asyncgen_site.c */
-/* borrowed from the tracker; may run Python code the first time */
-asyncgen_record *asyncgen_find(asyncgen_tracker *tracker, asyncgen_key key);
+asyncgen_record *asyncgen_look_up(asyncgen_tracker *tracker, asyncgen_key key);
+
+static inline bool
+asyncgen_matches(const asyncgen_record *record, asyncgen_key key)
+{
+    return record->generator_code == key.generator_code
+           && record->caller_code == key.caller_code
+           && record->offset == key.offset;
+}
+
+/* borrowed from the tracker; may run Python code the first time. Many in a row
+ * from one place are the rule: asking the table costs 60 instructions more.
+ */
+static inline asyncgen_record *
+asyncgen_find(asyncgen_tracker *tracker, asyncgen_key key)
+{
+    asyncgen_record *last = tracker->table.last;
+    return last != NULL && asyncgen_matches(last, key)
+               ? last
+               : asyncgen_look_up(tracker, key);
+}
 int asyncgen_table_traverse(asyncgen_table *table, visitproc visit, void *arg);
 void asyncgen_table_free(asyncgen_table *table);
 

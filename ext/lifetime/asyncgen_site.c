@@ -18,20 +18,13 @@ hash_key(asyncgen_key key)
     return (size_t)(hash >> 32);
 }
 
-static inline bool
-matches(const asyncgen_record *record, asyncgen_key key)
-{
-    return record->generator_code == key.generator_code
-           && record->caller_code == key.caller_code
-           && record->offset == key.offset;
-}
-
 /* The slot where the key is or would be. */
 static asyncgen_record **
 probe(const asyncgen_table *table, asyncgen_key key)
 {
     size_t at = hash_key(key) & table->mask;
-    while (table->slots[at] != NULL && !matches(table->slots[at], key)) {
+    while (table->slots[at] != NULL
+           && !asyncgen_matches(table->slots[at], key)) {
         at = (at + 1) & table->mask;
     }
     return &table->slots[at];
@@ -49,7 +42,8 @@ static int
 grow(asyncgen_table *table)
 {
     size_t count = table->slots != NULL ? 2 * (table->mask + 1) : FIRST_SLOTS;
-    asyncgen_table bigger = {NULL, count - 1, table->used, table->other};
+    asyncgen_table bigger = *table;
+    bigger.mask = count - 1;
     bigger.slots = PyMem_Calloc(count, sizeof(*bigger.slots));
     if (bigger.slots == NULL) {
         PyErr_NoMemory();
@@ -171,16 +165,17 @@ add_record(asyncgen_tracker *tracker, asyncgen_key key)
 }
 
 asyncgen_record *
-asyncgen_find(asyncgen_tracker *tracker, asyncgen_key key)
+asyncgen_look_up(asyncgen_tracker *tracker, asyncgen_key key)
 {
-    const asyncgen_table *table = &tracker->table;
-    if (FE_LIKELY(table->slots != NULL)) {
-        asyncgen_record *found = *probe(table, key);
-        if (FE_LIKELY(found != NULL)) {
-            return found;
-        }
+    asyncgen_table *table = &tracker->table;
+    asyncgen_record *found = table->slots != NULL ? *probe(table, key) : NULL;
+    if (found == NULL) {
+        found = add_record(tracker, key);
     }
-    return add_record(tracker, key);
+    if (found != NULL && found != table->other) {
+        table->last = found;
+    }
+    return found;
 }
 
 static int

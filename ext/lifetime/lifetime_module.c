@@ -83,6 +83,12 @@ lifetime_exec(PyObject *module)
     if (fe_fork_watch() < 0) {
         return -1;
     }
+    PyObject *tracked = PyList_New(0);
+    if (tracked == NULL) {
+        return -1;
+    }
+    state->alone = fe_gc_can_be_alone(tracked);
+    Py_DECREF(tracked);
     state->empty_tuple = PyTuple_New(0);
     if (state->empty_tuple == NULL || finalize_register(module, state) < 0
         || weak_dict_register(module, state) < 0

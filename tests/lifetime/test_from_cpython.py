@@ -28,6 +28,6 @@ def test_ours_pass_what_the_standard_classes_pass(impl):
     if not suite.installed():
         pytest.skip("this Python comes without test.test_weakref")
     standard, ours = (suite.run(mode, impl.__name__) for mode in ("standard", "ours"))
-    assert len(standard) > 60 and sum(not error for error in standard.values()) > 60
+    assert len(standard) > 50 and sum(not error for error in standard.values()) > 50
     behind = suite.short(standard, ours)
     assert {name: error for name, error in behind.items() if name not in DEPARTURES} == {}
