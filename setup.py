@@ -21,6 +21,7 @@ from setuptools.command.build_py import build_py
 #: Area -> the folders of ext/ its extension module ferrule._<area> is built from.
 AREAS = {
     "lifetime": ("common", "lifetime"),
+    "memory": ("common", "memory"),
     "records": ("common", "records"),
 }
 

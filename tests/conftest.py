@@ -27,6 +27,7 @@ from _pytest.runner import runtestprotocol
 import lifetime
 
 TESTS = Path(__file__).parent
+pytest_plugins = ("services",)  # its fixtures
 
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=5_000)
@@ -148,6 +149,7 @@ def _repeatable(item: pytest.Item) -> bool:
         getattr(item.obj, "is_hypothesis_test", False)
         or inspect.iscoroutinefunction(item.obj)
         or item.get_closest_marker("slow")
+        or item.get_closest_marker("processes")
         or item.path.stem.endswith("_lifetime")
     )
 

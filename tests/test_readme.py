@@ -25,7 +25,12 @@ source.need_tree()
 
 README = ROOT / "README.md"
 #: Pages whose Python blocks are run; what a block imports must be installed, or it is skipped.
-PAGES = (README, ROOT / "docs" / "arrays.md", ROOT / "docs" / "cleanup.md")
+PAGES = (
+    README,
+    ROOT / "docs" / "arrays.md",
+    ROOT / "docs" / "cleanup.md",
+    ROOT / "docs" / "measure.md",
+)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")
 MARK = "# -> "

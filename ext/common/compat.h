@@ -627,4 +627,67 @@ fe_builtin_give_back(fe_builtin *taken)
     return true;
 }
 
+#if PY_VERSION_HEX < 0x030d0000
+static inline int
+Py_IsFinalizing(void)
+{
+    return _Py_IsFinalizing(); /* its name before it was made public */
+}
+#endif
+
+/* ---- immortal objects and the collector's lists: 3.12 and 3.13, with the
+ * interpreter lock. CPython offers no way to make an existing object immortal
+ * (PyUnstable_SetImmortal, 3.15, wants new ones); the count itself is in its
+ * public header, and Py_SET_REFCNT writes it. 3.14 moves the value: the guard
+ * is an upper bound, and `freeze` checks one object before it walks.
+ */
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030e0000               \
+    && !defined(Py_GIL_DISABLED) && !defined(Py_REF_DEBUG)
+#define FE_IMMORTAL 1
+
+/* member that reads as None while it is not set: deprecated, so without a
+ * public name, but old extensions have it
+ */
+#define FE_T_OBJECT _Py_T_OBJECT
+
+static inline bool
+fe_is_immortal(PyObject *obj)
+{
+    return _Py_IsImmortal(obj) != 0;
+}
+
+/* with the very count that immortals are made with */
+static inline bool
+fe_is_immortal_exact(PyObject *obj)
+{
+    return Py_REFCNT(obj) == (Py_ssize_t)_Py_IMMORTAL_REFCNT;
+}
+
+static inline void
+fe_immortalise(PyObject *obj)
+{
+    /* a string in the table of interned ones is not counted there: the table
+     * must know that it will not go */
+    if (PyUnicode_CheckExact(obj)
+        && ((PyASCIIObject *)obj)->state.interned == SSTATE_INTERNED_MORTAL) {
+        ((PyASCIIObject *)obj)->state.interned = SSTATE_INTERNED_IMMORTAL;
+    }
+    obj->ob_refcnt = _Py_IMMORTAL_REFCNT;
+}
+
+static inline PyObject *
+fe_code_cached_borrow(PyCodeObject *code, int i)
+{
+    if (code->_co_cached == NULL) {
+        return NULL;
+    }
+    PyObject *const cached[] = {
+        code->_co_cached->_co_code, code->_co_cached->_co_varnames,
+        code->_co_cached->_co_cellvars, code->_co_cached->_co_freevars};
+    return i < 4 ? cached[i] : NULL;
+}
+#else
+#define FE_IMMORTAL 0
+#endif
+
 #endif

@@ -9,6 +9,8 @@ import pytest
 
 from lifetime import in_subinterpreter
 
+pytestmark = pytest.mark.processes
+
 SETUP = """
 import atexit, gc, logging, os, signal, sys, threading, time, weakref
 from {module} import Finalizable, finalize

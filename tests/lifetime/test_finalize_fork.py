@@ -11,6 +11,8 @@ import textwrap
 
 import pytest
 
+pytestmark = pytest.mark.processes
+
 SETUP = """
 import atexit, ctypes, gc, multiprocessing, os, signal, subprocess, sys, threading, time
 from {module} import Finalizable, TempFileManager, finalize

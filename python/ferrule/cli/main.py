@@ -43,12 +43,56 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise argparse.ArgumentTypeError(f"wanted seconds above 0, got {text!r}")
+    return number
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser of `ferrule`."""
     top = argparse.ArgumentParser(
         prog="ferrule", description="Compact typed records for Python, written in C."
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_compare(commands)
+    _add_memory(commands)
+    return top
+
+
+def _add_memory(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    memory = commands.add_parser(
+        "memory",
+        help="show what a process and its children keep in memory",
+        description="Shows private, shared, proportional and resident memory and swap of a process "
+        "and of all its descendants, as the kernel counts them (/proc/PID/smaps_rollup).",
+    )
+    memory.add_argument("pid", type=_positive, metavar="PID", help="number of the process")
+    memory.add_argument(
+        "--tree",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="with all descendants (default: yes)",
+    )
+    memory.add_argument("--json", type=Path, metavar="FILE", help="write every sample, in bytes")
+    memory.add_argument("--html", type=Path, metavar="FILE", help="write one page with plots")
+    memory.add_argument(
+        "--watch", type=_seconds, metavar="SECONDS", help="look again after so many seconds"
+    )
+    memory.add_argument(
+        "--count",
+        type=_positive,
+        metavar="N",
+        help="with --watch: look N times (default: until the process ends, or Ctrl-C)",
+    )
+    memory.set_defaults(run=_memory)
+
+
+def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare = commands.add_parser(
         "compare",
         help="compare native with pure Python on real readings",
@@ -85,7 +129,7 @@ def parser() -> argparse.ArgumentParser:
         "columns in this order. Times are whole Unix seconds or ISO dates (UTC unless the date "
         "says otherwise). JSON lines are one object a line with these keys. The unit may be absent."
     )
-    return top
+    compare.set_defaults(run=_compare)
 
 
 def _chosen(rooms: Sequence[str]) -> list[str]:
@@ -100,26 +144,49 @@ def _fail(message: str, status: int = 2) -> int:
     return status
 
 
+def _compare(options: argparse.Namespace) -> int:
+    rooms = _chosen(options.rooms)
+    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    require("rich", "compare")
+    if options.html is not None:
+        require("matplotlib", "compare")
+    compare = importlib.import_module("ferrule.cli.compare")
+    status: int = compare.run(
+        rooms,
+        input_file=options.input,
+        limit=options.limit,
+        peers=options.peers,
+        json_file=options.json,
+        html_file=options.html,
+        rounds=rounds,
+        quick=options.quick,
+    )
+    return status
+
+
+def _memory(options: argparse.Namespace) -> int:
+    if options.count is not None and options.watch is None:
+        return _fail("--count needs --watch")
+    require("rich", "cli")
+    if options.html is not None:
+        require("matplotlib", "compare")
+    memory = importlib.import_module("ferrule.cli.memory")
+    status: int = memory.run(
+        options.pid,
+        tree=options.tree,
+        watch=options.watch,
+        count=options.count,
+        json_file=options.json,
+        html_file=options.html,
+    )
+    return status
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit status (0 done, 1 results differ, 2 cannot run)."""
     options = parser().parse_args(arguments)
-    rooms = _chosen(options.rooms)
-    rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     try:
-        require("rich", "compare")
-        if options.html is not None:
-            require("matplotlib", "compare")
-        compare = importlib.import_module("ferrule.cli.compare")
-        status: int = compare.run(
-            rooms,
-            input_file=options.input,
-            limit=options.limit,
-            peers=options.peers,
-            json_file=options.json,
-            html_file=options.html,
-            rounds=rounds,
-            quick=options.quick,
-        )
+        status: int = options.run(options)
     except (MissingExtra, InputError) as error:
         return _fail(str(error))
     except ImportError as error:

@@ -1,5 +1,5 @@
 """The page that `ferrule compare --html` writes: one file, plots inside, no network (needs
-matplotlib)."""
+matplotlib); and what other pages are made of."""
 
 from __future__ import annotations
 
@@ -60,9 +60,14 @@ td.bad { color: #b42318; text-align: left; white-space: normal; }
 
 def write(path: Path, outcomes: Sequence[Outcome], data: dict[str, Any]) -> None:
     """Write the page; what was there is replaced in one step."""
+    save(path, render(outcomes, data))
+
+
+def save(path: Path, text: str) -> None:
+    """Write a page; what was there is replaced in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(render(outcomes, data), encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8")
     unfinished.replace(path)
 
 
@@ -70,19 +75,22 @@ def render(outcomes: Sequence[Outcome], data: dict[str, Any]) -> str:
     """The page as text."""
     given = data["input"]
     notes = "".join(f"<br>{html.escape(note)}" for note in given["notes"])
-    parts = [
-        "<h1>ferrule compare</h1>",
-        f"<p>{given['readings']:,} readings: {html.escape(given['source'])}{notes}</p>",
-    ]
+    parts = [f"<p>{given['readings']:,} readings: {html.escape(given['source'])}{notes}</p>"]
     for outcome in outcomes:
         parts += _room(outcome)
     parts.append(f'<p class="quiet">{html.escape(report.conditions(data))}</p>')
     parts.append(f'<p class="quiet">Measured {html.escape(data["environment"]["date"])}.</p>')
+    return whole("ferrule compare", parts)
+
+
+def whole(title: str, parts: Sequence[str]) -> str:
+    """A page with this title and these parts."""
+    name = html.escape(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>ferrule compare</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(parts)
+        f"<title>{name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join((f"<h1>{name}</h1>", *parts))
         + "\n</main>\n</body>\n</html>\n"
     )
 
@@ -100,7 +108,7 @@ def _room(outcome: Outcome) -> list[str]:
             parts += _plot(outcome, native, who, base)
     if outcome.memory:
         parts.append(_held(outcome))
-    parts.append(_section("Median time of one operation", _over(outcome), _table(outcome)))
+    parts.append(section("Median time of one operation", _over(outcome), _table(outcome)))
     return parts
 
 
@@ -123,9 +131,9 @@ def _plot(outcome: Outcome, native: str, who: str, base: str) -> list[str]:
     if peers:
         text += " Marks show where other libraries stand by the same measure."
     height = 1.1 + 0.34 * len(rows) + 0.3 * bool(peers)
-    plot = _svg(partial(_speed, rows, native, base, peers), 9.2, height)
+    plot = svg(partial(_speed, rows, native, base, peers), 9.2, height)
     title = "Speed" if who == "native" else f"Speed of {native}"
-    return [_section(f"{title} against {_against(outcome, base)}", text, plot)]
+    return [section(f"{title} against {_against(outcome, base)}", text, plot)]
 
 
 def _against(outcome: Outcome, base: str) -> str:
@@ -139,15 +147,16 @@ def _against(outcome: Outcome, base: str) -> str:
 
 def _held(outcome: Outcome) -> str:
     instances = max(item.instances for item in outcome.memory.values())
-    return _section(
+    return section(
         f"What {instances:,} {outcome.room.counted[1]} cost",
         f"{outcome.room.held} Right: what one full garbage collection costs more while they are "
         "alive.",
-        _svg(partial(_memory, outcome), 9.2, 1.2 + 0.42 * len(outcome.memory)),
+        svg(partial(_memory, outcome), 9.2, 1.2 + 0.42 * len(outcome.memory)),
     )
 
 
-def _section(title: str, text: str, body: str) -> str:
+def section(title: str, text: str, body: str) -> str:
+    """A part of a page with a heading, a text in small print, and HTML."""
     intro = f'<p class="quiet">{html.escape(text)}</p>' if text else ""
     return f"<section><h2>{html.escape(title)}</h2>{intro}{body}</section>"
 
@@ -179,7 +188,7 @@ def _key(outcome: Outcome) -> str:
 # ------------------------------------------------------------------------------------------ plots
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
     """A figure as an SVG element without document head, metadata or foreign references."""
     settings: Any = {
         "svg.fonttype": "path",
@@ -203,7 +212,8 @@ def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
     return re.sub(r' (?:width|height)="[0-9.]+pt"', "", text, count=2)
 
 
-def _bare(axes: Axes) -> None:
+def bare(axes: Axes) -> None:
+    """Axes with a base line and a vertical grid only."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#cbd2d9")
@@ -216,7 +226,7 @@ def _speed(
     rows: Sequence[Row], native: str, base: str, peers: Sequence[str], figure: Figure
 ) -> None:
     axes = figure.add_subplot()
-    _bare(axes)
+    bare(axes)
     axes.set_xscale("log")
     ratios = [measure.ratio(row.timings[base], row.timings[native]) for row in rows]
     seen = [part for value in ratios for part in (value.median, value.p10, value.p90)]
@@ -274,7 +284,7 @@ def _memory(outcome: Outcome, figure: Figure) -> None:
         (left, [bytes_of(name) for name in names], "{:.1f} B" if rows else "{:.0f} B"),
         (right, collects, "{:.1f} ms"),
     ):
-        _bare(axes)
+        bare(axes)
         axes.barh(range(len(names)), values, height=0.62, color=colors)
         for at, value in enumerate(values):
             axes.annotate(

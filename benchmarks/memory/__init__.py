@@ -1,0 +1,1 @@
+"""Memory of forked processes. Nothing is imported here: what is measured starts from here."""
