@@ -56,7 +56,8 @@ def _seconds(text: str) -> float:
 def parser() -> argparse.ArgumentParser:
     """The argument parser of `ferrule`."""
     top = argparse.ArgumentParser(
-        prog="ferrule", description="Compact typed records for Python, written in C."
+        prog="ferrule",
+        description="Compares native with pure Python, and shows what processes keep in memory.",
     )
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_compare(commands)
