@@ -151,6 +151,7 @@ def test_a_number_like_thing_is_a_pid(impl: ModuleType, child: Child) -> None:
     assert impl.usage(Number()).rss == impl.usage(child.pid).rss
 
 
+@pytest.mark.resident
 def test_a_tree_counts_shared_pages_once(impl: ModuleType, child: Child) -> None:
     size = 16 * MIB
     child.do(f"private({size})")
