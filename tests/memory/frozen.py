@@ -8,7 +8,10 @@ import sys
 import textwrap
 from pathlib import Path
 
-FERRULE = Path(__file__).parents[2] / "python"
+import ferrule
+
+#: Where this process has ferrule from.
+FERRULE = Path(ferrule.__file__).parents[1]
 #: Whether this Python can make objects immortal.
 IMMORTAL = (
     (3, 12) <= sys.version_info < (3, 14)
