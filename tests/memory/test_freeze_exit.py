@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from memory.frozen import FERRULE
+
 pytestmark = pytest.mark.processes
 
-FERRULE = Path(__file__).parents[2] / "python"
 
 #: In front of every program. `note` writes without a file object.
 PRELUDE = """
