@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_looking_leaves_nothing_behind() -> None:
     if not IMMORTAL:
         pytest.skip("drift() raises")
     run(f"""
-    sys.path.insert(0, {str(FERRULE.parent / "tests")!r})
+    sys.path.insert(0, {str(Path(__file__).parents[1])!r})
     import lifetime
     freeze()
     lifetime.no_leak(drift, rounds=20)
