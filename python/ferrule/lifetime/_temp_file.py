@@ -11,10 +11,11 @@ from typing import Any
 
 from .._lifetime import finalize
 
+fcntl: Any
 try:
     import fcntl
 except ImportError:  # not POSIX
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None
 
 SUFFIX = ".ferrule-temp"
 

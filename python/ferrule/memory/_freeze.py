@@ -159,9 +159,10 @@ def drift() -> Drift:
 def _unable() -> str:
     """Why nothing can be made immortal here and now, or an empty string."""
     if not _memory._IMMORTAL:
-        if sys.version_info < (3, 12):
-            return f"CPython {sys.version_info[0]}.{sys.version_info[1]} has no immortal objects"
-        if sys.version_info >= (3, 14):
+        version = tuple(sys.version_info[:2])
+        if version < (3, 12):
+            return f"CPython {version[0]}.{version[1]} has no immortal objects"
+        if version >= (3, 14):
             return "known for CPython 3.12 and 3.13 only"
         return "not on debug, free-threaded or 32-bit builds"
     if sys.is_finalizing():
