@@ -150,7 +150,7 @@ def _repeatable(item: pytest.Item) -> bool:
         or inspect.iscoroutinefunction(item.obj)
         or item.get_closest_marker("slow")
         or item.get_closest_marker("processes")
-        or item.path.stem.endswith("_lifetime")
+        or item.path.stem.endswith(("_lifetime", "_hypothesis"))
     )
 
 

@@ -14,6 +14,7 @@ import functools
 import gc
 import importlib.machinery
 import importlib.util
+import signal
 import subprocess
 import sys
 import textwrap
@@ -216,6 +217,8 @@ def walk_oom(code: str, *, setup: str = "") -> int:
     if importlib.util.find_spec("_testcapi") is None:
         pytest.skip("_testcapi is not installed with this Python")
     done = _child(_WALK, textwrap.dedent(setup), textwrap.dedent(code))
+    if done.returncode == -signal.SIGABRT and "\nSystemError: <function " in f"\n{done.stderr}":
+        pytest.skip("a debug build aborts where a function of Python has no memory to raise")
     _check("walk_oom", done)
     _walked[code, setup] = failed = int(done.stdout.split()[-1])
     return failed

@@ -121,10 +121,15 @@ static FE_NOINLINE void
 weak_ref_refuse(PyObject *key, PyObject *value, const char *what)
 {
     PyErr_Clear(); /* TypeError: the value's type has no weak references */
-    PyErr_Format(PyExc_TypeError,
-                 "WeakValueDictionary: cannot create weak reference to '%s' "
-                 "object, %s key %.200R",
-                 Py_TYPE(value)->tp_name, what, key);
+    /* not PyErr_Format: early versions of 3.11 lose what the repr raises */
+    PyObject *text = PyUnicode_FromFormat(
+        "WeakValueDictionary: cannot create weak reference to '%s' object, "
+        "%s key %.200R",
+        Py_TYPE(value)->tp_name, what, key);
+    if (text != NULL) {
+        PyErr_SetObject(PyExc_TypeError, text);
+        Py_DECREF(text);
+    }
 }
 
 weak_ref *

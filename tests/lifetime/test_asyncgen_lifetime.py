@@ -48,7 +48,8 @@ def refuse(function, *args, **keywords):
     except (TypeError, ValueError):
         return
     except RuntimeError as error:
-        if "is not the built-in function" in str(error):
+        # without memory for its text it has none, on early versions of 3.11
+        if "is not the built-in function" in str(error) or not str(error):
             return
         raise
     raise AssertionError("not refused")

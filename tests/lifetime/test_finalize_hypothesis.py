@@ -164,10 +164,12 @@ class Machine(stateful.RuleBasedStateMachine):
 
 @pytest.fixture
 def frozen():
-    """Collections look at what the test makes, not at the rest of the process."""
+    """Collections come when the model says so, and look at what the test makes, not at the rest."""
     gc.collect()
     gc.freeze()
+    gc.disable()
     yield
+    gc.enable()
     gc.unfreeze()
 
 
