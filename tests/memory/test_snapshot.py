@@ -796,3 +796,36 @@ def test_records_while_threads_run(native: ModuleType) -> None:
         stack.callback(thread.join)
         stack.callback(stop.set)
         native.Snapshot.take()
+
+
+FREE_LIST = """
+import asyncio, gc
+from ferrule.memory import Snapshot
+from ferrule.records import Record
+
+class Leaf(Record, gc=False):
+    owner: object
+
+async def wait():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
+
+async def main():
+    await asyncio.gather(*(wait() for _ in range(300)))
+
+kept = [Leaf(None)]
+for _ in range(3):
+    asyncio.run(main())
+    for _ in range(3):
+        Snapshot.take()
+    gc.collect()
+asyncio.run(main())
+gc.collect()
+"""
+
+
+@pytest.mark.processes
+def test_dead_objects_of_free_lists_stay_dead(native: ModuleType) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", FREE_LIST], check=True, env=environment, timeout=60)

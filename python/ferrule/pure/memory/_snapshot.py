@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import threading
 import tracemalloc
+import types
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,9 @@ def _name(obj: Any) -> str:
 
 def _attributes(obj: Any) -> dict[str, Any]:
     """What the object refers to, by the text that leads there."""
-    found = dict(enumerate(gc.get_referents(obj)))
+    # 3.12: that of `_asyncio` shows the dead objects of a free list
+    module = isinstance(obj, types.ModuleType)
+    found = dict(enumerate([vars(obj)] if module else gc.get_referents(obj)))
     named: dict[str, Any] = {"" if i == 0 else f" {i}": value for i, value in found.items()}
     if isinstance(obj, (list, tuple)):
         named = {f"[]{' ' * i}": value for i, value in enumerate(obj)}
