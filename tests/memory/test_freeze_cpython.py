@@ -36,7 +36,7 @@ mode, name, result = sys.argv[1:]
 sys.argv[1:] = []
 import ferrule.memory
 
-module = importlib.import_module(f"test.{name}" if name != "test_json" else "test.test_json")
+module = importlib.import_module(f"test.{name}")
 suite = unittest.defaultTestLoader.loadTestsFromModule(module)
 outcomes = {}
 
