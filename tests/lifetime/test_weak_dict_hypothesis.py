@@ -213,4 +213,4 @@ class TestNative(Native.TestCase):  # type: ignore[name-defined,misc]
 
 
 class TestPure(Pure.TestCase):  # type: ignore[name-defined,misc]
-    settings = settings(max_examples=20, stateful_step_count=40)
+    settings = settings(max_examples=60, stateful_step_count=50)

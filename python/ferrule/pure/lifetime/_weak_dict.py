@@ -71,14 +71,9 @@ class WeakValueDictionary(weakref.WeakValueDictionary[K, V]):
         return (value for _, value in self.items())
 
     def items(self) -> Iterator[tuple[K, V]]:  # type: ignore[override]
-        return self._living(list(self.data))  # type: ignore[attr-defined]
-
-    def _living(self, keys: list[K]) -> Iterator[tuple[K, V]]:
-        for key in keys:
-            value = self.get(key)
-            if value is not None:
-                yield key, value
-            del value
+        # Not a loop of our own: waiting at a `yield`, its names would keep the value alive.
+        pairs = ((key, self.get(key)) for key in list(self.data))  # type: ignore[attr-defined]
+        return filter(lambda pair: pair[1] is not None, pairs)  # type: ignore[arg-type]
 
     __iter__ = keys
 
