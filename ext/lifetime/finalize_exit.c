@@ -284,10 +284,7 @@ finalize_free(lifetime_state *state)
 {
     state->finalize.shut = true;
     empty(&state->finalize);
-    while (state->finalize.free_list != NULL) {
-        PyObject *dead = state->finalize.free_list;
-        state->finalize.free_list = fe_dead_link_take(dead);
-        PyObject_GC_Del(dead);
-    }
+    fe_dead_links_free(state->finalize.free_list);
+    state->finalize.free_list = NULL;
     state->finalize.free_count = 0;
 }

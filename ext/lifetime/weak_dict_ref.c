@@ -283,10 +283,7 @@ weak_ref_register(PyObject *module, lifetime_state *state)
 void
 weak_dict_free(lifetime_state *state)
 {
-    while (state->weak_dict.free_list != NULL) {
-        PyObject *dead = state->weak_dict.free_list;
-        state->weak_dict.free_list = fe_dead_link_take(dead);
-        PyObject_GC_Del(dead);
-    }
+    fe_dead_links_free(state->weak_dict.free_list);
+    state->weak_dict.free_list = NULL;
     state->weak_dict.free_count = 0;
 }
