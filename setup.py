@@ -20,17 +20,24 @@ from setuptools.command.build_py import build_py
 
 #: Area -> the folders of ext/ its extension module ferrule._<area> is built from.
 AREAS = {
+    "calls": ("common", "calls"),
+    "compute": ("common", "compute"),
     "lifetime": ("common", "lifetime"),
     "memory": ("common", "memory"),
     "records": ("common", "records"),
 }
 
-BASE = ("-std=c11", "-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt")
+BASE = (
+    *("-std=c11", "-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt"),
+    *("-ffunction-sections", "-fdata-sections"),
+)
+#: Every room is built with all of common: what it does not use is left out again.
+LEAVE_OUT = ("-Wl,--gc-sections",)
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined")
 #: Variant -> (compiler flags, linker flags). Free lists hide use after free from ASan; without the
 #: two flags on overflow it would take CPython's own -fwrapv and let signed overflow pass.
 BUILDS = {
-    "release": (("-O3",), ()),
+    "release": (("-O3",), LEAVE_OUT),
     "debug": (("-O0", "-g", "-UNDEBUG", "-DFE_DEBUG"), ()),
     "cov": (("-O0", "-g", "--coverage", "-fprofile-update=atomic"), ("--coverage",)),
     "asan": (

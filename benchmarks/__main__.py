@@ -34,6 +34,14 @@ AREAS: dict[str, tuple[str, ...]] = {
         "benchmarks.lifetime.bench_weak_dict",
         "benchmarks.lifetime.bench_asyncgen",
     ),
+    "calls": tuple(
+        f"benchmarks.calls.bench_{name}"
+        for name in (
+            *("wrapper", "rate_limit", "retry", "cache", "timer", "logged", "counted"),
+            *("singleton", "register", "model_inference"),
+        )
+    ),
+    "compute": ("benchmarks.compute.bench_filter",),
     "memory": ("benchmarks.memory.bench_freeze",),
 }
 #: Areas that are not measured through the registry, and the module that does and makes tables.
@@ -182,6 +190,26 @@ COLUMNS = {
         "pure": "pure Python",
         "no hooks": "no hooks",
     },
+    "wrapper": {"wraps": "`functools.wraps`", "wrapt": "wrapt", "bare": "bare function"},
+    "rate_limit": {
+        "article": "article",
+        "ratelimit": "ratelimit",
+        "limits": "limits",
+        "bare": "bare function",
+    },
+    "retry": {
+        "article": "article",
+        "tenacity": "tenacity",
+        "stamina": "stamina",
+        "bare": "bare function",
+    },
+    "cache": {"functools": "`functools`", "cachetools": "cachetools", "bare": "bare function"},
+    "timer": {"article": "article", "bare": "bare function"},
+    "logged": {"article": "article", "bare": "bare function"},
+    "counted": {"by hand": "by hand", "bare": "bare function"},
+    "singleton": {"article": "article", "functools.cache": "`functools.cache`"},
+    "model_inference": {"article": "article", "function": "function"},
+    "compute": {"article": "article", "numpy": "NumPy"},
 }
 #: Columns of the README table of containers.
 CONTAINERS = {

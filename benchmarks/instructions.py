@@ -97,6 +97,24 @@ def drive():
         pass
 """
 
+CALLS = """
+import ferrule.calls as calls
+from ferrule.compute import above
+def f(x, y=0):
+    return x
+class Owner:
+    @calls.Wrapper
+    def method(self, x):
+        return x
+owner = Owner()
+passed, counted, timed = calls.Wrapper(f), calls.counted(f), calls.timer(f)
+retried, logged = calls.retry(f), calls.logged(f)
+limited = calls.rate_limit(1e9, burst=1_000_000)(f)
+cached = calls.cache(maxsize=128)(f)
+cached(300), cached(300, y=1)
+key, floats = int("300"), [i / 10 for i in range(10)]
+"""
+
 #: One line per kernel; a room adds its own.
 KERNELS = {
     "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
@@ -122,6 +140,17 @@ KERNELS = {
     "Finalizable dies": Kernel("o = Guarded(); del o", LIFETIME),
     "weak dict get": Kernel("cache[7]", LIFETIME),
     "weak dict set and die": Kernel("o = Thing(); empty[7] = o; del o", LIFETIME),
+    "wrapper call": Kernel("passed(1)", CALLS),
+    "wrapper method": Kernel("owner.method(1)", CALLS),
+    "counted call": Kernel("counted(1)", CALLS),
+    "timed call": Kernel("timed(1)", CALLS),
+    "logged call, level off": Kernel("logged(1)", CALLS),
+    "retry succeeds": Kernel("retried(1)", CALLS),
+    "rate limit passes": Kernel("limited(1)", CALLS),
+    "cache hit": Kernel("cached(key)", CALLS),
+    "cache hit by keyword": Kernel("cached(key, y=1)", CALLS),
+    "decorate": Kernel("calls.counted(f)", CALLS),
+    "above, ten floats": Kernel("above(floats, 0.5)", CALLS),
     "asyncgen tracked": Kernel("drive()", TRACKED, "tracker.stop()"),
 }
 

@@ -30,6 +30,7 @@ PAGES = (
     ROOT / "docs" / "arrays.md",
     ROOT / "docs" / "cleanup.md",
     ROOT / "docs" / "measure.md",
+    ROOT / "docs" / "wrappers.md",
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")
@@ -89,7 +90,7 @@ def test_examples(group: Group, monkeypatch: pytest.MonkeyPatch) -> None:
         for line, code in group.blocks:
             printed = io.StringIO()
             # blank lines in front: a traceback shows the line of the page
-            compiled = compile("\n" * (line - 1) + code, group.page, "exec")
+            compiled = compile("\n" * (line - 1) + code, group.page, "exec", dont_inherit=True)
             with contextlib.redirect_stdout(printed):
                 exec(compiled, vars(module))
             assert printed.getvalue().splitlines() == promised(code), f"{group.page.name}:{line}"

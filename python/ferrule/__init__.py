@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "get_include", "lifetime", "memory", "pure", "records"]
+__all__ = [
+    "__version__",
+    "get_include",
+    "calls",
+    "compute",
+    "lifetime",
+    "memory",
+    "pure",
+    "records",
+]
 
-_MODULES = frozenset({"lifetime", "memory", "pure", "records"})
+_MODULES = frozenset({"calls", "compute", "lifetime", "memory", "pure", "records"})
 
 
 def get_include() -> str:

@@ -18,13 +18,25 @@ from ferrule.cli import drain, measure, registry
 from ferrule.cli import main as command
 from ferrule.cli.load import sample
 from ferrule.cli.registry import Implementation, Mismatch, Operation, Room
-from ferrule.cli.rooms import containers, lifetime, lifetime_asyncgen, lifetime_weak, records
+from ferrule.cli.rooms import (
+    calls,
+    calls_cache,
+    compute,
+    containers,
+    lifetime,
+    lifetime_asyncgen,
+    lifetime_weak,
+    records,
+)
 
 ROWS = sample(60).rows
 ROOMS = (
     *(records.ROOM, containers.ROOM),
     *(lifetime.ROOM, lifetime_weak.ROOM, lifetime_asyncgen.ROOM),
+    *(calls.ROOM, *calls.parts(()), compute.ROOM),
 )
+#: Operations whose loop runs over values of their own, and how many these are.
+OWN_LOOPS = {"evict": calls_cache.EVICTED}
 CASES = [(room, item) for room in ROOMS for item in room.operations]
 
 
@@ -70,7 +82,8 @@ def test_every_case_runs(room: Room, item: Operation) -> None:
             continue
         assert case.run(2) > 0
         assert case.run_empty(2) >= 0
-        over = 1 if item.loop in ("", lifetime_weak.ONCE) else len(ROWS)
+        once = item.loop in ("", lifetime_weak.ONCE) or item.loop.endswith(",)")
+        over = 1 if once else OWN_LOOPS.get(item.name, len(ROWS))
         assert case.executions == item.repeat * item.batch * over
 
 
@@ -343,7 +356,9 @@ def test_unknown_room(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         command.main(["compare", "record"])
     assert caught.value.code == 2
-    assert "unknown room 'record'; the rooms are: records, lifetime" in capsys.readouterr().err
+    assert (
+        "unknown room 'record'; the rooms are: records, lifetime, calls" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("module", ["rich", "matplotlib"])
@@ -435,7 +450,7 @@ def test_all_rooms(
     """Without a room: every one, each with its own words."""
     short = replace(records.ROOM, operations=records.OPERATIONS[:2], parts=None)
     monkeypatch.setattr(records, "ROOM", short)
-    few = [replace(room, footprints=room.footprints[1:3]) for room in ROOMS[2:]]
+    few = [replace(room, footprints=room.footprints[1:3]) for room in ROOMS[2:5]]
     monkeypatch.setattr(lifetime, "ROOM", replace(few[0], parts=lambda rows: tuple(few[1:])))
     out, page = tmp_path / "run.json", tmp_path / "run.html"
     given = ["compare", "--quick", "--rounds=2", "--limit=60", f"--json={out}"]
@@ -454,12 +469,15 @@ def test_all_rooms(
         "finalize",
         "weak_dict",
         "asyncgen",
+        *(room.name for room in (calls.ROOM, *calls.parts(()), compute.ROOM)),
     ]
     for room in run["rooms"][1:]:
         for row in room["operations"]:
             assert row["equal"], row["mismatch"]
             assert {"pure", "ferrule"} <= set(row["timings"])
-        assert all(item["traced"] > 0 for item in room["memory"].values())
+        assert all(
+            item["traced"] is None or item["traced"] >= 0 for item in room["memory"].values()
+        )
     assert set(run["rooms"][1]["startup_ms"]) == {"pure", "weakref", "ferrule"}
     if page.exists():
         shown = page.read_text()

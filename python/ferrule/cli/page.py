@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -222,13 +223,18 @@ def bare(axes: Axes) -> None:
     axes.grid(axis="x", color="#e4e7eb", linewidth=0.8)
 
 
+def _drawable(value: measure.Spread) -> measure.Spread:
+    """On a logarithmic axis: in few rounds nothing may be left when the loop is subtracted."""
+    return measure.Spread(*(min(max(part, 1e-3), 1e6) for part in astuple(value)))
+
+
 def _speed(
     rows: Sequence[Row], native: str, base: str, peers: Sequence[str], figure: Figure
 ) -> None:
     axes = figure.add_subplot()
     bare(axes)
     axes.set_xscale("log")
-    ratios = [measure.ratio(row.timings[base], row.timings[native]) for row in rows]
+    ratios = [_drawable(measure.ratio(row.timings[base], row.timings[native])) for row in rows]
     seen = [part for value in ratios for part in (value.median, value.p10, value.p90)]
     used = [name for name in peers if any(name in row.timings for row in rows)]
     for at, (row, value) in enumerate(zip(rows, ratios, strict=True)):
@@ -239,7 +245,7 @@ def _speed(
         edge = max(value.median, value.p90) if right else min(value.median, value.p10)
         for mark, name in zip(PEERS, used, strict=False):
             if name in row.timings:
-                peer = measure.ratio(row.timings[base], row.timings[name]).median
+                peer = _drawable(measure.ratio(row.timings[base], row.timings[name])).median
                 seen.append(peer)
                 axes.plot(peer, at, mark, color=PEERS[mark], markeredgecolor="white", markersize=6)
         axes.annotate(

@@ -33,6 +33,8 @@ Namespace = dict[str, Any]
 ROOMS: dict[str, str] = {
     "records": "ferrule.cli.rooms.records",
     "lifetime": "ferrule.cli.rooms.lifetime",
+    "calls": "ferrule.cli.rooms.calls",
+    "compute": "ferrule.cli.rooms.compute",
 }
 
 #: Readings one timed loop runs over: few enough to stay in the cache, so that the operation is

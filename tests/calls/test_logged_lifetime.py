@@ -1,0 +1,143 @@
+"""logged: nothing leaks, and no failed allocation does harm."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from lifetime import covers, in_subinterpreter, no_leak, run_threads, walk_oom
+
+SETUP = """
+import gc, logging
+from ferrule.calls import logged
+
+def add(a=1, b=2):
+    return a
+
+def fail(*args):
+    raise ValueError
+
+async def later(x):
+    await Pause()
+    return 1 // x
+
+class Pause:
+    def __await__(self):
+        yield 1
+
+class Unprintable:
+    def __repr__(self):
+        raise ValueError
+
+class Undecided:
+    def __bool__(self):
+        raise ValueError
+
+def drive(coroutine):
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+
+def guarded(function, *args):
+    try:
+        function(*args)
+    except SystemError as error:  # as in refuse
+        if not str(error).startswith("error return without"):
+            raise
+        raise MemoryError from None
+
+def nothing(*args):
+    pass
+
+def refuse(function, *args, **kwargs):
+    try:
+        function(*args, **kwargs)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return
+    except SystemError as error:
+        # a function of Python's that finds no memory to raise what it wants to
+        if not str(error).startswith(("<function", "error return without")):
+            raise
+        raise MemoryError from None
+    raise AssertionError("not refused")
+
+class Loud:
+    enabled = True
+
+    def isEnabledFor(self, level):
+        return self.enabled
+
+    def log(self, level, text, *args):
+        text % args
+
+loud, quiet = Loud(), logging.getLogger("quiet")
+quiet.setLevel(50)
+wrapped = logged(add)
+out = logged(add, printer=nothing, arguments=True, result=True, errors=True)
+said = logged(add, logger=loud, arguments=True, result=True, errors=True)
+co = logged(later, printer=nothing, result=True, errors=True)
+bad = logged(fail, printer=nothing, errors=True)
+"""
+
+SUCCESSES = {
+    "make": "logged(add); logged()(add); logged(printer=nothing, result=True)(add)",
+    "make with a logger": 'logged(add, logger=loud, level="DEBUG"); logged(logger="x", level=5)',
+    "call": "wrapped(); wrapped(1, b=2)",
+    "printed": 'out(); out(1, b="x"); out(Unprintable())',
+    "logged": "said(); said(1, b=2)",
+    "errors": "refuse(bad, 1)",
+    "coroutine": "drive(co(1)); refuse(drive, co(0))",
+    "coroutine closed": "c = co(1); guarded(c.send, None); guarded(c.close); guarded(co(1).close)",
+    "coroutine dropped": "c = co(1); guarded(c.send, None); del c; gc.collect(0)",
+    "cycle": "w = logged(nothing, printer=nothing); w.me = w; del w; gc.collect(0)",
+    "level": "loud.enabled = False; said(); loud.enabled = True; said()",
+}
+ERRORS = {
+    "not callable": "refuse(logged, 5); refuse(logged(), None); refuse(logged())",
+    "options": "refuse(logged, printer=5); refuse(logged, logger=5)",
+    "flag": "refuse(logged, result=Undecided())",
+    "level": 'refuse(logged, level=1.5); refuse(logged, level="LOUD")',
+    "both": "refuse(logged, printer=nothing, level=5); refuse(logged, x=1)",
+    "printer": "refuse(logged(add, printer=fail)); refuse(logged(fail, printer=fail, errors=True))",
+}
+CASES = {**SUCCESSES, **{f"error: {name}": code for name, code in ERRORS.items()}}
+
+
+def ready(code, setup=SETUP):
+    space = {"__name__": "ready"}
+    exec(setup, space)
+    return functools.partial(exec, compile(code, "case", "exec"), space)
+
+
+@covers("logged", "Logged")
+@covers("logged", error=True)
+@pytest.mark.parametrize("case", CASES)
+def test_no_leak(case):
+    code = ready(CASES[case])
+    for _ in range(3000):  # caches of the interpreter fill slowly
+        code()
+    no_leak(code, rounds=300)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_allocation_fails_once(case):
+    walk_oom(CASES[case], setup=SETUP)
+
+
+def test_in_subinterpreters():
+    tests = [f"def case_{i}():\n    {code}" for i, code in enumerate(CASES.values())]
+    calls = "\n".join(f"case_{i}()" for i in range(len(tests)))
+    in_subinterpreter(SETUP + "\n".join(tests) + "\n" + calls)
+
+
+@pytest.mark.parametrize("case", SUCCESSES)
+def test_in_threads(case):
+    def work():
+        code = ready(SUCCESSES[case])
+        for _ in range(50):
+            code()
+
+    run_threads(work, 4)
