@@ -30,7 +30,7 @@ def missing(name: str, reason: str) -> NoReturn:
     message = f"{name}: {reason}"
     if required(name):
         pytest.fail(f"{message} (FERRULE_REQUIRE names it)", pytrace=False)
-    pytest.skip(message)
+    pytest.skip(message, allow_module_level=True)
 
 
 def library(name: str) -> None:

@@ -192,12 +192,20 @@ static PyType_Spec wrapper_spec = {
 };
 
 PyTypeObject *
-wrapper_subtype(PyObject *module, calls_state *state, PyType_Spec *spec)
+wrapper_subtype(PyObject *module, calls_state *state, const PyType_Spec *spec)
 {
-    spec->flags |= Py_TPFLAGS_DISALLOW_INSTANTIATION;
-    return doc_install_steal(
-        state, (PyTypeObject *)PyType_FromModuleAndSpec(
-                   module, spec, (PyObject *)state->wrapper_type));
+    /* slots and offsets that these two flags stand for are inherited, which a
+     * debug build of CPython does not know yet when it checks the flags */
+    const unsigned int late =
+        Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR;
+    PyType_Spec own = *spec;
+    own.flags = (spec->flags | Py_TPFLAGS_DISALLOW_INSTANTIATION) & ~late;
+    PyTypeObject *type = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &own, (PyObject *)state->wrapper_type);
+    if (type != NULL) {
+        type->tp_flags |= late;
+    }
+    return doc_install_steal(state, type);
 }
 
 /* ---- decorators */

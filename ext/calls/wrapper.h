@@ -37,7 +37,7 @@ int wrapper_register(PyObject *module, calls_state *state);
  * (calling fe_wrap_*), methods, members, getset.
  */
 PyTypeObject *wrapper_subtype(PyObject *module, calls_state *state,
-                              PyType_Spec *spec);
+                              const PyType_Spec *spec);
 /* new: func decorated; what a static or class method holds is decorated, and
  * stays what it was. TypeError naming the kind if func cannot be called.
  */

@@ -1,11 +1,8 @@
 """CPython's own tests of functools, with our cache, update_wrapper and wraps in its place."""
 
-import importlib.util
-import sys
-import types
-from pathlib import Path
-
 import pytest
+
+import suites
 
 # Tests that functools passes and ours do not: reason.
 DEPARTURES: dict[str, dict[str, str]] = {
@@ -17,20 +14,9 @@ DEPARTURES: dict[str, dict[str, str]] = {
 }
 
 
-def script() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "functools_from_cpython", Path(__file__).with_name("from_cpython.py")
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.parametrize("mode", ["ours", "flight"])
 def test_ours_pass_what_functools_passes(impl, mode):
-    suite = script()
+    suite = suites.load(__file__).suite
     if not suite.installed():
         pytest.skip("this Python comes without test.test_functools")
     standard, ours = (suite.run(mode, impl.__name__) for mode in ("standard", mode))

@@ -12,7 +12,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import trio
 
 LOGGER = "ferrule.calls"
 
@@ -407,6 +406,7 @@ async def test_recursive(impl: ModuleType) -> None:
 
 
 def test_trio(impl: ModuleType) -> None:
+    trio = pytest.importorskip("trio")
     calls = 0
 
     @impl.retry(3, 0.001)

@@ -22,7 +22,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
-import trio
 
 from ferrule.calls import retry
 from lifetime import in_subinterpreter, no_leak, run_threads, walk_oom
@@ -520,6 +519,8 @@ def test_context_is_the_tasks(way: Any) -> None:
 
 @WAYS
 def test_trio(way: Any) -> None:
+    trio = pytest.importorskip("trio")
+
     async def f(n: int) -> int:
         await trio.lowlevel.checkpoint()
         return n

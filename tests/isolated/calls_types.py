@@ -1,8 +1,8 @@
 """Wrappers and classes come and go; the types of the module keep the references they had."""
 
 import asyncio
-import gc
-import sys
+
+from _come_and_go import come_and_go
 
 from ferrule import calls
 
@@ -47,19 +47,5 @@ def make() -> None:
 
 asyncio.run(asyncio.sleep(0))
 watched = [calls.Wrapper, calls.Timer, calls.Counted, calls.Registry, calls.ModelInference]
-gc.freeze()
-for _ in range(400):  # free lists and type caches fill slowly
-    make()
-    gc.collect()
-more = []
-for _ in range(5):  # what fills a cache stops; whoever leaks, leaks every time
-    before = [sys.getrefcount(cls) for cls in watched]
-    blocks = sys.getallocatedblocks()
-    for _ in range(100):
-        make()
-        gc.collect()
-    after = [sys.getrefcount(cls) for cls in watched]
-    more.append(sys.getallocatedblocks() - blocks)
-    assert before == after, list(zip(watched, before, after, strict=True))
-assert min(more) < 50, more
+come_and_go(make, watched)
 assert calls.Wrapper.__subclasses__() and not calls.ModelInference.__subclasses__()

@@ -11,22 +11,20 @@ subtest is one failure (so counted, slots reach 188 of 247 on 3.13.0 and 177 of 
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import importlib
-import importlib.util
-import json
-import subprocess
 import sys
 import types
 import unittest
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # when it is run as a script
+
+from suites import Suite, Verdicts, judge  # noqa: E402
+
 SUITE = "test.test_dataclasses"
 FAILURES = "failures"
-Verdicts = dict[str, str]  # test id -> "" when it passed, else the last line of its error
 
 
 def slots_stand_ins(impl: str) -> tuple[Any, Any]:
@@ -69,47 +67,11 @@ def load_suite(mode: str, impl: str) -> types.ModuleType:
     return importlib.import_module(SUITE)
 
 
-def each_test(suite: unittest.TestSuite) -> Iterator[unittest.TestCase]:
-    for test in suite:
-        if isinstance(test, unittest.TestSuite):
-            yield from each_test(test)
-        else:
-            yield test
-
-
 def run_here(mode: str, impl: str) -> Verdicts:
-    """Run the suite in this process; a skipped test counts as passed.
-
-    The entry "failures" has the number of failures, each subtest counted.
-    """
-    tests = unittest.defaultTestLoader.loadTestsFromModule(load_suite(mode, impl))
-    verdicts = {test.id(): "" for test in each_test(tests)}
-    result = unittest.TestResult()
-    tests.run(result)
-    for test, text in [*result.errors, *result.failures]:
-        # A failing subtest names the test it belongs to.
-        owner = getattr(test, "test_case", test)
-        verdicts[owner.id()] = text.strip().splitlines()[-1]
-    for owner in result.unexpectedSuccesses:
-        verdicts[owner.id()] = "unexpected success"
+    """The entry "failures" has the number of failures, each subtest counted."""
+    verdicts, result = judge(unittest.defaultTestLoader.loadTestsFromModule(load_suite(mode, impl)))
     verdicts[FAILURES] = str(len(result.errors) + len(result.failures))
     return verdicts
-
-
-def run(mode: str, impl: str) -> Verdicts:
-    """Run the suite in a process of its own; raise with its output when that does not end well."""
-    command = [sys.executable, __file__, "--worker", mode, "--impl", impl]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    if done.returncode:
-        tail = "\n".join(done.stderr.strip().splitlines()[-20:])
-        raise RuntimeError(f"{SUITE} in mode {mode} ended with {done.returncode}:\n{tail}")
-    verdicts: Verdicts = json.loads(done.stdout.splitlines()[-1])
-    return verdicts
-
-
-def short(slots: Verdicts, record: Verdicts) -> Verdicts:
-    """The tests that slots dataclasses pass and records do not, with the error."""
-    return {name: record[name] for name, error in slots.items() if not error and record[name]}
 
 
 def counts(verdicts: Verdicts) -> tuple[int, int, int]:
@@ -118,39 +80,20 @@ def counts(verdicts: Verdicts) -> tuple[int, int, int]:
     return tests, sum(not error for error in verdicts.values()), tests - int(verdicts[FAILURES])
 
 
-def installed() -> bool:
-    """Whether this interpreter comes with its test suite."""
-    try:
-        return importlib.util.find_spec(SUITE) is not None
-    except ModuleNotFoundError:
-        return False
+suite = Suite(SUITE, __file__, tuple(MODES), run_here)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--impl", default="ferrule.records", help="module that has `record`")
-    parser.add_argument("--json", metavar="FILE", help="write the verdicts of both modes")
-    parser.add_argument("--worker", choices=MODES, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if not installed():
-        print(f"{SUITE} is not installed with this interpreter")
-        return 77
-    if options.worker:
-        print(json.dumps(run_here(options.worker, options.impl)))
-        return 0
-    verdicts = {mode: run(mode, options.impl) for mode in MODES}
+def report(verdicts: dict[str, Verdicts]) -> int:
     for mode, results in verdicts.items():
         tests, passed, rest = counts(results)
         print(f"{mode}: {passed} of {tests} pass; {tests} minus {results[FAILURES]} is {rest}")
-    behind = short(verdicts["slots"], verdicts["record"])
-    ahead = short(verdicts["record"], verdicts["slots"])
+    behind = suite.short(verdicts["slots"], verdicts["record"])
+    ahead = suite.short(verdicts["record"], verdicts["slots"])
     print(f"pass with slots only: {len(behind)}; with record only: {len(ahead)}")
     for name, error in behind.items():
-        print(f"  {name.removeprefix(SUITE + '.')}\n      {error}")
-    if options.json:
-        Path(options.json).write_text(json.dumps(verdicts, indent=1) + "\n", encoding="utf-8")
+        print(f"  {name}\n      {error}")
     return 1 if behind else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(suite.main(__doc__ or "", "ferrule.records", report))

@@ -1,11 +1,8 @@
 """CPython's own dataclass tests, with records in place of slots dataclasses."""
 
-import importlib.util
-import sys
-import types
-from pathlib import Path
-
 import pytest
+
+import suites
 
 # Test ids, without the name of the suite, that slots dataclasses pass and records do not: reason.
 DEPARTURES: dict[str, str] = {
@@ -20,25 +17,14 @@ DEPARTURES: dict[str, str] = {
 }
 
 
-def script() -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(
-        "from_cpython", Path(__file__).with_name("from_cpython.py")
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
 def test_records_pass_what_slots_dataclasses_pass(native):
-    suite = script()
+    script = suites.load(__file__)
+    suite = script.suite
     if not suite.installed():
         pytest.skip("this Python comes without test.test_dataclasses")
     slots, record = (suite.run(mode, native.__name__) for mode in ("slots", "record"))
-    tests, passed, _ = suite.counts(slots)
+    tests, passed, _ = script.counts(slots)
     assert tests > 200 and passed > 0.7 * tests
     behind = suite.short(slots, record)
-    names = {name.removeprefix(f"{suite.SUITE}."): error for name, error in behind.items()}
-    assert {name: names[name] for name in names if name not in DEPARTURES} == {}
+    assert {name: error for name, error in behind.items() if name not in DEPARTURES} == {}
