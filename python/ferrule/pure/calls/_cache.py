@@ -204,8 +204,9 @@ class Cache(Wrapper[P, R]):
             return table
 
         def gone(ref: weakref.ref[Any], key: int = id(instance)) -> None:
-            if self._instances.get(key, (None,))[0] is ref:
-                del self._instances[key]
+            instances = self._instances  # cache_clear() makes another one
+            if instances.get(key, (None,))[0] is ref:
+                instances.pop(key, None)
 
         try:
             ref = weakref.ref(instance, gone)
