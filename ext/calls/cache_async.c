@@ -441,7 +441,7 @@ cache_fly(calls_state *state, cache_object *self, cache_instance *holder,
     Py_XDECREF(ticket);
     if (coroutine != NULL && cache_name_coroutine(coroutine, self) < 0) {
         PyObject *error = PyErr_GetRaisedException();
-        PyObject *closed = PyObject_CallMethod(coroutine, "close", NULL);
+        PyObject *closed = fe_call_method(coroutine, "close", NULL);
         Py_XDECREF(closed);
         PyErr_Clear(); /* of a coroutine that never ran: no exception */
         Py_CLEAR(coroutine);

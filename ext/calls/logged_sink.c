@@ -19,10 +19,21 @@ logged_sink_ask(logged_sink *sink)
         return -1; /* from looking into the dicts */
     }
     PyObject *answer =
-        PyObject_CallMethod(sink->logger, "isEnabledFor", "O", sink->level);
+        fe_call_method(sink->logger, "isEnabledFor", sink->level);
     int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
     Py_XDECREF(answer);
     return yes;
+}
+
+/* new: the logger of this package */
+static PyObject *
+own_logger(PyObject *logging)
+{
+    PyObject *name = PyUnicode_InternFromString("ferrule.calls");
+    PyObject *logger =
+        name != NULL ? fe_call_method(logging, "getLogger", name) : NULL;
+    Py_XDECREF(name);
+    return logger;
 }
 
 /* 1: found, *value is borrowed from dict; 0: absent; -1 */
@@ -115,14 +126,13 @@ static int
 try_answers(PyObject *logging, PyObject *level)
 {
     PyObject *fields = NULL, *answers = NULL, *own = NULL, *done = NULL;
-    PyObject *probe =
-        PyObject_CallMethod(logging, "getLogger", "s", "ferrule.calls");
+    PyObject *probe = own_logger(logging);
     int result = probe != NULL ? asked_as_usual(Py_TYPE(probe), logging) : -1;
     if (result == 1) {
         result = find_fields(probe, &fields, &answers);
     }
     if (result == 1) {
-        done = PyObject_CallMethod(probe, "isEnabledFor", "O", level);
+        done = fe_call_method(probe, "isEnabledFor", level);
         result = done != NULL ? PyDict_Contains(answers, level) : -1;
         Py_CLEAR(done);
     }
@@ -131,7 +141,7 @@ try_answers(PyObject *logging, PyObject *level)
         result = own != NULL ? 1 : -1;
     }
     if (result == 1) {
-        done = PyObject_CallMethod(probe, "setLevel", "O", own);
+        done = fe_call_method(probe, "setLevel", own);
         result = done != NULL ? PyDict_Contains(answers, level) : -1;
         result = result < 0 ? -1 : !result;
     }
@@ -193,9 +203,8 @@ parse_level(const char *name, PyObject *level)
     }
     PyObject *logging = PyImport_ImportModule("logging");
     PyObject *names =
-        logging != NULL
-            ? PyObject_CallMethod(logging, "getLevelNamesMapping", NULL)
-            : NULL;
+        logging != NULL ? fe_call_method(logging, "getLevelNamesMapping", NULL)
+                        : NULL;
     Py_XDECREF(logging);
     PyObject *value = names != NULL ? PyObject_GetItem(names, level) : NULL;
     Py_XDECREF(names);
@@ -228,10 +237,10 @@ static PyObject *
 parse_logger(const char *name, PyObject *logging, PyObject *logger)
 {
     if (logger == NULL) {
-        return PyObject_CallMethod(logging, "getLogger", "s", "ferrule.calls");
+        return own_logger(logging);
     }
     if (PyUnicode_Check(logger)) {
-        return PyObject_CallMethod(logging, "getLogger", "O", logger);
+        return fe_call_method(logging, "getLogger", logger);
     }
     int good = PyType_Check(logger) ? 0 : has_method(logger, "log");
     if (good > 0) {

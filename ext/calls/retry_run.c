@@ -300,9 +300,13 @@ run_tell(calls_state *state, const retry_policy *policy, const retry_run *run)
         }
     }
     else if (wait != NULL) {
-        result = PyObject_CallMethod(state->retry_logger, "warning", "sLO",
-                                     "Attempt %d failed, retrying in %ss",
-                                     number, wait);
+        PyObject *warning = fe_getattr(state->retry_logger, "warning");
+        if (warning != NULL) {
+            result = PyObject_CallFunction(
+                warning, "sLO", "Attempt %d failed, retrying in %ss", number,
+                wait);
+            Py_DECREF(warning);
+        }
     }
     Py_XDECREF(wait);
     Py_XDECREF(result);

@@ -47,7 +47,7 @@ merge_attribute(PyObject *wrapper, PyObject *wrapped, PyObject *name)
         theirs = PyDict_New(); /* what own is, is checked all the same */
     }
     if (theirs != NULL) {
-        result = PyObject_CallMethod(own, "update", "O", theirs);
+        result = fe_call_method(own, "update", theirs);
         Py_DECREF(theirs);
     }
     Py_DECREF(own);

@@ -706,6 +706,20 @@ fe_getattr(PyObject *obj, const char *name)
     return result;
 }
 
+/* obj.name(arg), or obj.name() if arg is NULL; the name interned, as above */
+static inline PyObject *
+fe_call_method(PyObject *obj, const char *name, PyObject *arg)
+{
+    PyObject *method = fe_getattr(obj, name);
+    if (method == NULL) {
+        return NULL;
+    }
+    PyObject *result = arg != NULL ? PyObject_CallOneArg(method, arg)
+                                   : PyObject_CallNoArgs(method);
+    Py_DECREF(method);
+    return result;
+}
+
 /* ---- immortal objects and the collector's lists: 3.12 and 3.13, with the
  * interpreter lock. CPython offers no way to make an existing object immortal
  * (PyUnstable_SetImmortal, 3.15, wants new ones); the count itself is in its

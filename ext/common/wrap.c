@@ -110,7 +110,7 @@ kind_by_inspect(PyObject *func)
     int kind = FE_PLAIN;
     for (int i = 0; i < 3 && kind == FE_PLAIN; i++) {
         PyObject *answer =
-            PyObject_CallMethod(inspect, questions[i], "O", func);
+            fe_call_method(inspect, questions[i], func);
         int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
         Py_XDECREF(answer);
         kind = yes < 0 ? -1 : (yes ? FE_COROUTINE + i : FE_PLAIN);

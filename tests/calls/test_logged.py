@@ -197,9 +197,9 @@ class Stop(BaseException):
     pass
 
 
-@pytest.mark.parametrize("error", [ValueError("a"), Stop(), KeyboardInterrupt()])
-def test_errors(impl, error):
-    lines = []
+@pytest.mark.parametrize("kind", [ValueError, Stop, KeyboardInterrupt])
+def test_errors(impl, kind):
+    error, lines = kind("a"), []
 
     @impl.logged(printer=lines.append, errors=True, result=True)
     def fail():

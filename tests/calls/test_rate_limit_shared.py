@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
+import ferrule
 from lifetime import run_threads
 
-SOURCE = Path(__file__).parents[2] / "python"
+#: Where children find the ferrule that is tested, in the tree or installed.
+SOURCE = Path(ferrule.__file__).parents[1]
 
 
 def give(*args, **kwargs):
