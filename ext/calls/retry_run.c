@@ -52,6 +52,11 @@ attempt_new(calls_state *state, const retry_entry *entry, PyObject *error,
     PyStructSequence_SetItem(made, 3, text);
     PyStructSequence_SetItem(made, 4, Py_NewRef(error ? error : Py_None));
     PyStructSequence_SetItem(made, 5, Py_NewRef(result ? result : Py_None));
+    /* PyStructSequence_New leaves that out, and through an error's frames
+     * there may be a cycle */
+    if (PyObject_IS_GC(made) && !PyObject_GC_IsTracked(made)) {
+        PyObject_GC_Track(made);
+    }
     return made;
 }
 
