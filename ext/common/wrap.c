@@ -109,8 +109,7 @@ kind_by_inspect(PyObject *func)
     }
     int kind = FE_PLAIN;
     for (int i = 0; i < 3 && kind == FE_PLAIN; i++) {
-        PyObject *answer =
-            fe_call_method(inspect, questions[i], func);
+        PyObject *answer = fe_call_method(inspect, questions[i], func);
         int yes = answer != NULL ? PyObject_IsTrue(answer) : -1;
         Py_XDECREF(answer);
         kind = yes < 0 ? -1 : (yes ? FE_COROUTINE + i : FE_PLAIN);

@@ -9,6 +9,7 @@ would. What a crash loses is what was taken and not used.
 from __future__ import annotations
 
 import heapq
+import importlib
 import os
 import sys
 import threading
@@ -136,11 +137,10 @@ class RedisStore:
         # here, because redis is optional, and who has a client has loaded all of these
         from inspect import iscoroutinefunction  # noqa: PLC0415
 
-        from redis.exceptions import RedisError  # noqa: PLC0415
-
+        redis_error: type[Exception] = importlib.import_module("redis.exceptions").RedisError
         self.client = client
         self.prefix, self.lease, self.policy = prefix, lease, policy
-        self.errors = (RedisError, OSError)
+        self.errors = (redis_error, OSError)
         self.asynchronous = iscoroutinefunction(client.execute_command)
         self.script: Callable[..., Any] = client.register_script(SCRIPT)
 
