@@ -234,20 +234,17 @@ cache_add_note(const cache_object *self)
         return;
     }
     PyObject *error = PyErr_GetRaisedException();
-    PyObject *name = fe_wrap_name(self->head.wrapped);
+    PyObject *name = fe_wrap_name(self->head.wrapped, "__qualname__");
     PyObject *note =
         name != NULL
             ? PyUnicode_FromFormat(
                   "in a call of %U, which is cached by its arguments", name)
             : NULL;
-    PyObject *method = PyUnicode_InternFromString("add_note");
-    PyObject *done = note != NULL && method != NULL
-                         ? PyObject_CallMethodOneArg(error, method, note)
-                         : NULL;
+    PyObject *done =
+        note != NULL ? fe_call_method(error, "add_note", note) : NULL;
     PyErr_Clear(); /* whatever it was: the error itself matters more */
     Py_XDECREF(name);
     Py_XDECREF(note);
-    Py_XDECREF(method);
     Py_XDECREF(done);
     PyErr_SetRaisedException(error);
 }
@@ -531,7 +528,7 @@ cache_check_kind(PyObject *func)
     if (kind != FE_GENERATOR && kind != FE_ASYNC_GENERATOR) {
         return kind;
     }
-    PyObject *name = fe_wrap_name(func);
+    PyObject *name = fe_wrap_name(func, "__qualname__");
     if (name != NULL) {
         PyErr_Format(PyExc_TypeError,
                      "cache: wanted a function or a coroutine function, got "

@@ -415,8 +415,9 @@ static int
 cache_name_coroutine(PyObject *coroutine, const cache_object *self)
 {
     PyObject *attribute = PyUnicode_InternFromString("__qualname__");
-    PyObject *name =
-        attribute != NULL ? fe_wrap_name(self->head.wrapped) : NULL;
+    PyObject *name = attribute != NULL
+                         ? fe_wrap_name(self->head.wrapped, "__qualname__")
+                         : NULL;
     int result =
         name != NULL ? PyObject_SetAttr(coroutine, attribute, name) : -1;
     Py_XDECREF(attribute);

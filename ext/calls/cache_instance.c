@@ -161,7 +161,7 @@ cache_instance_refuse(const cache_object *self, PyObject *instance)
         return -1;
     }
     PyErr_Clear(); /* TypeError: no weak references */
-    PyObject *name = fe_wrap_name(self->head.wrapped);
+    PyObject *name = fe_wrap_name(self->head.wrapped, "__qualname__");
     if (name != NULL) {
         PyErr_Format(PyExc_TypeError,
                      "cache: %U is cached for each instance, and instances of "

@@ -219,12 +219,8 @@ parse_level(const char *name, PyObject *level)
 static int
 has_method(PyObject *obj, const char *text)
 {
-    PyObject *method, *name = PyUnicode_InternFromString(text);
-    if (name == NULL) {
-        return -1;
-    }
-    int found = PyObject_GetOptionalAttr(obj, name, &method);
-    Py_DECREF(name);
+    PyObject *method;
+    int found = fe_find_attr(obj, text, &method);
     if (found > 0) {
         found = PyCallable_Check(method);
         Py_DECREF(method);
@@ -381,16 +377,7 @@ logged_sink_name(PyObject *func)
     if (func == NULL) {
         return PyUnicode_FromString("?");
     }
-    PyObject *name = fe_getattr(func, "__name__");
-    if (name != NULL && PyUnicode_Check(name)) {
-        return name;
-    }
-    if (name == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        return NULL;
-    }
-    PyErr_Clear(); /* AttributeError: partials and instances have no name */
-    Py_XDECREF(name);
-    return PyObject_Repr(func);
+    return fe_wrap_name(func, "__name__");
 }
 
 /* ---- the type */

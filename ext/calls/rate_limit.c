@@ -34,8 +34,8 @@ call_exactly(PyObject *op, PyObject *const *args, size_t nargsf,
     rate_limit_object *self = RATE_LIMIT(op);
     int64_t base;
     if (FE_UNLIKELY(!rate_limit_take(self->word, self->interval,
-                                     self->tolerance,
-                                     rate_limit_clock_system(), 0, &base))) {
+                                     self->tolerance, fe_clock_now(), 0,
+                                     &base))) {
         return rate_limit_call_slow(op, args, nargsf, kwnames);
     }
     self->allowed++;
@@ -102,7 +102,7 @@ rate_limit_now(rate_limit_object *self, int64_t *now)
 {
     rate_limit_side *side = self->side;
     if (FE_LIKELY(side->clock == NULL)) {
-        *now = rate_limit_clock_system();
+        *now = fe_clock_now();
         return 0;
     }
     uint64_t count = side->clock_count;
@@ -240,7 +240,8 @@ static PyObject *
 refusal_text(rate_limit_object *self, double seconds, const char *why)
 {
     PyObject *func = self->head.wrapped;
-    PyObject *name = fe_wrap_name(func != NULL ? func : Py_None);
+    PyObject *name =
+        fe_wrap_name(func != NULL ? func : Py_None, "__qualname__");
     PyObject *rate = number_text(self->side->calls_per_sec);
     PyObject *wait = number_text(seconds);
     PyObject *text = NULL;
@@ -292,15 +293,15 @@ option_ref(PyObject *options, int i)
 static PyObject *
 store_name(PyObject *func)
 {
-    PyObject *module = fe_getattr(func, "__module__");
-    if (module == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            return NULL;
-        }
-        PyErr_Clear(); /* AttributeError: a callable without a module */
+    PyObject *module;
+    int found = fe_find_attr(func, "__module__", &module);
+    if (found < 0) {
+        return NULL;
+    }
+    if (found == 0) { /* a callable without a module */
         module = Py_NewRef(Py_None);
     }
-    PyObject *name = fe_wrap_name(func), *result = NULL;
+    PyObject *name = fe_wrap_name(func, "__qualname__"), *result = NULL;
     if (name != NULL) {
         result = PyUnicode_FromFormat("%S.%U", module, name);
     }

@@ -84,10 +84,10 @@ rate_limit_clock_renew(rate_limit_clock *clock)
         clock->asked = true;
     }
     if (!clock->usable) {
-        return rate_limit_clock_system();
+        return fe_clock_now();
     }
     uint64_t before = __builtin_ia32_rdtsc();
-    int64_t time = rate_limit_clock_system();
+    int64_t time = fe_clock_now();
     uint64_t after = __builtin_ia32_rdtsc(), span = after - before;
     if (span < SPAN_MAX && measure_speed(clock, after, time)) {
         clock->ticks = after;
@@ -104,7 +104,7 @@ int64_t
 rate_limit_clock_renew(rate_limit_clock *clock)
 {
     (void)clock;
-    return rate_limit_clock_system();
+    return fe_clock_now();
 }
 
 #endif

@@ -8,9 +8,8 @@
 #ifndef RATE_LIMIT_CLOCK_H
 #define RATE_LIMIT_CLOCK_H
 
+#include "clock.h"
 #include "compat.h"
-
-#include <time.h>
 
 /* Zeros to begin with. An anchor is a moment at which both clocks were read;
  * it is good for a millisecond, in which the bounds come to be 2 us apart.
@@ -28,14 +27,6 @@ typedef struct {
 
 /* The system's time; a new anchor if it can be had. */
 int64_t rate_limit_clock_renew(rate_limit_clock *clock);
-
-static inline int64_t
-rate_limit_clock_system(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* No earlier than the result, no later than *late. */
 static inline int64_t

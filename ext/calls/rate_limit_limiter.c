@@ -16,15 +16,7 @@
 #include "calls_state.h"
 
 #include <math.h>
-#include <time.h>
-
-static double
-read_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
+#include "clock.h"
 
 /* What the limiter has told. */
 typedef struct {
@@ -46,7 +38,7 @@ read_answer(PyObject *answer, answered *told)
         return -1;
     }
     told->refused = told->at < 0;
-    double wait = fabs(told->at) - read_seconds();
+    double wait = fabs(told->at) - fe_clock_seconds();
     told->seconds = wait > 0 ? wait : 0; /* NaN is no reason to wait */
     return 0;
 }
@@ -139,7 +131,7 @@ pass(rate_limit_object *self, PyObject *key)
             give_back(self, key, told.at);
             return -1;
         }
-        seconds = told.at - read_seconds();
+        seconds = told.at - fe_clock_seconds();
     }
     self->side->waited++;
     return 0;
@@ -210,7 +202,7 @@ wake(calls_coroutine *coroutine, PyObject **value)
     double at = time_of(coroutine);
     if (*value != NULL) {
         Py_CLEAR(*value);
-        double seconds = at - read_seconds();
+        double seconds = at - fe_clock_seconds();
         if (!(seconds > 0)) {
             self->side->waited++;
             return rate_limit_call_now(coroutine, value);

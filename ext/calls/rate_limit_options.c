@@ -128,14 +128,8 @@ check_store(calls_state *state, PyObject *const *values)
     if (PyObject_TypeCheck(store, state->shared_store_type)) {
         return 0;
     }
-    PyObject *text = PyUnicode_InternFromString("limiter");
-    if (text == NULL) {
-        return -1;
-    }
-    int found = PyType_Check(store)
-                    ? 0
-                    : PyObject_GetOptionalAttr(store, text, &method);
-    Py_DECREF(text);
+    int found =
+        PyType_Check(store) ? 0 : fe_find_attr(store, "limiter", &method);
     if (found > 0) {
         Py_DECREF(method);
         return 0;

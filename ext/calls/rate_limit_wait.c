@@ -42,8 +42,8 @@ static void
 give_back(rate_limit_object *self, const permit *given)
 {
     rate_limit_slot *slot = given->slot;
-    int64_t now = self->side->clock == NULL ? rate_limit_clock_system()
-                                            : self->side->clock_now;
+    int64_t now =
+        self->side->clock == NULL ? fe_clock_now() : self->side->clock_now;
     self->side->cancelled++;
     if (slot->epoch == given->epoch) {
         rate_limit_give_back(&slot->spare, slot->word, self->interval,

@@ -93,7 +93,7 @@ retry_check_kind(PyObject *func, int kind, const retry_policy *policy)
     if (why == NULL) {
         return 0;
     }
-    PyObject *name = fe_wrap_name(func);
+    PyObject *name = fe_wrap_name(func, "__qualname__");
     if (name != NULL) {
         PyErr_Format(PyExc_TypeError, "retry: %U %s", name, why);
         Py_DECREF(name);

@@ -18,9 +18,7 @@ typedef struct calls_state calls_state;
     X(PyTypeObject *, attempt_type)                                           \
     X(PyObject *, retry_error)        /* RetryError */                        \
     X(PyObject *, retry_default)      /* the policy of the bare decorator */  \
-    X(PyObject *, retry_logger)       /* NULL until something failed */       \
-    X(PyObject *, retry_is_enabled)   /* its isEnabledFor, bound */           \
-    X(PyObject *, retry_level)        /* logging.WARNING */                   \
+    X(PyObject *, retry_sink)         /* NULL until something failed */       \
     X(PyObject *, retry_history_name) /* "retry_history" */
 
 /* What time.sleep and event loops bear on every system: 31 years. */
@@ -43,7 +41,7 @@ typedef struct {
     PyObject *on;      /* owned; this and the others NULL: not given */
     PyObject *rejects; /* owned: retry_if_result */
     PyObject *before;  /* owned: before_sleep */
-    PyObject *printer; /* owned */
+    PyObject *sink;    /* owned: a logged_sink, for a printer */
     PyObject *random;  /* owned */
     PyObject *clock;   /* owned */
 } retry_policy;

@@ -5,9 +5,10 @@
  * the wait, what does the clock say.
  */
 #include "calls_state.h"
+#include "logged_sink.h"
 
 #include <math.h>
-#include <time.h>
+#include "clock.h"
 
 /* ---- arguments */
 
@@ -145,6 +146,22 @@ set_callable(const char *name, PyObject *value, PyObject **out)
 }
 
 static int
+set_printer(calls_state *state, retry_policy *self, PyObject *value)
+{
+    PyObject *printer = NULL;
+    if (set_callable("printer", value, &printer) < 0) {
+        return -1;
+    }
+    if (printer != NULL) {
+        self->sink =
+            (PyObject *)logged_sink_new(state, "retry", printer, NULL, NULL);
+        Py_DECREF(printer);
+        return self->sink != NULL ? 0 : -1;
+    }
+    return 0;
+}
+
+static int
 set_jitter(retry_policy *self, PyObject *value)
 {
     if (value != NULL && !PyBool_Check(value)) {
@@ -198,7 +215,7 @@ retry_policy_new(calls_state *state, PyObject **values)
         || set_callable("before_sleep", values[RETRY_BEFORE_SLEEP],
                         &self->before)
                < 0
-        || set_callable("printer", values[RETRY_PRINTER], &self->printer) < 0
+        || set_printer(state, self, values[RETRY_PRINTER]) < 0
         || set_callable("random", values[RETRY_RANDOM], &self->random) < 0
         || set_callable("clock", values[RETRY_CLOCK], &self->clock) < 0) {
         Py_DECREF(self);
@@ -243,9 +260,7 @@ int
 retry_now(const retry_policy *policy, double *now)
 {
     if (policy->clock == NULL) {
-        struct timespec at;
-        clock_gettime(CLOCK_MONOTONIC, &at);
-        *now = (double)at.tv_sec + (double)at.tv_nsec * 1e-9;
+        *now = fe_clock_seconds();
         return 0;
     }
     if (ask_number("clock", policy->clock, now) < 0) {
@@ -333,7 +348,7 @@ retry_policy_tp_traverse(retry_policy *self, visitproc visit, void *arg)
     Py_VISIT(self->on);
     Py_VISIT(self->rejects);
     Py_VISIT(self->before);
-    Py_VISIT(self->printer);
+    Py_VISIT(self->sink);
     Py_VISIT(self->random);
     Py_VISIT(self->clock);
     return 0;
@@ -347,7 +362,7 @@ retry_policy_tp_dealloc(retry_policy *self)
     Py_XDECREF(self->on);
     Py_XDECREF(self->rejects);
     Py_XDECREF(self->before);
-    Py_XDECREF(self->printer);
+    Py_XDECREF(self->sink);
     Py_XDECREF(self->random);
     Py_XDECREF(self->clock);
     type->tp_free(self);

@@ -5,6 +5,7 @@
  * here: retry.c does it for functions, retry_async.c for coroutines.
  */
 #include "calls_state.h"
+#include "logged_sink.h"
 
 #include <math.h>
 
@@ -188,7 +189,8 @@ static PyObject *
 give_up_text(retry_object *owner, const retry_run *run)
 {
     PyObject *wrapped = owner->head.wrapped;
-    PyObject *name = fe_wrap_name(wrapped != NULL ? wrapped : Py_None);
+    PyObject *name =
+        fe_wrap_name(wrapped != NULL ? wrapped : Py_None, "__qualname__");
     if (name == NULL) {
         return NULL;
     }
@@ -233,48 +235,23 @@ run_give_up(calls_state *state, retry_object *owner, retry_run *run)
 
 /* ---- telling */
 
-/* The logger, and what is asked of it each time. 0; -1 with an exception */
-static int
-find_logger(calls_state *state)
+/* borrowed from the policy or the state: where it is told, if not to a printer
+ * to the package's logger as a warning, which is asked for when first needed
+ */
+static logged_sink *
+sink_borrow(calls_state *state, const retry_policy *policy)
 {
-    PyObject *logging = PyImport_ImportModule("logging");
-    if (logging == NULL) {
-        return -1;
+    if (policy->sink == NULL && state->retry_sink == NULL) {
+        PyObject *warning = PyLong_FromLong(30); /* logging.WARNING */
+        PyObject *sink = warning != NULL
+                             ? (PyObject *)logged_sink_new(state, "retry",
+                                                           NULL, NULL, warning)
+                             : NULL;
+        Py_XDECREF(warning);
+        Py_XSETREF(state->retry_sink, sink);
     }
-    PyObject *level = NULL, *enabled = NULL;
-    PyObject *logger =
-        PyObject_CallMethod(logging, "getLogger", "s", "ferrule.calls");
-    if (logger != NULL) {
-        level = fe_getattr(logging, "WARNING");
-    }
-    if (level != NULL) {
-        enabled = fe_getattr(logger, "isEnabledFor");
-    }
-    Py_DECREF(logging);
-    if (enabled == NULL) {
-        Py_XDECREF(logger);
-        Py_XDECREF(level);
-        return -1;
-    }
-    Py_XSETREF(state->retry_logger, logger);
-    Py_XSETREF(state->retry_level, level);
-    Py_XSETREF(state->retry_is_enabled, enabled);
-    return 0;
-}
-
-/* 1: the logger would take it; -1 with an exception */
-static int
-is_logged(calls_state *state)
-{
-    if (state->retry_is_enabled == NULL && find_logger(state) < 0) {
-        return -1;
-    }
-    PyObject *enabled = Py_NewRef(state->retry_is_enabled);
-    PyObject *answer = PyObject_CallOneArg(enabled, state->retry_level);
-    int logged = answer != NULL ? PyObject_IsTrue(answer) : -1;
-    Py_XDECREF(answer);
-    Py_DECREF(enabled);
-    return logged;
+    return (logged_sink *)(policy->sink != NULL ? policy->sink
+                                                : state->retry_sink);
 }
 
 /* new: the wait as the article's f-string shows it */
@@ -288,34 +265,21 @@ wait_shown(const retry_policy *policy, double wait)
 static int
 run_tell(calls_state *state, const retry_policy *policy, const retry_run *run)
 {
-    if (policy->printer == NULL) {
-        int logged = is_logged(state);
-        if (logged <= 0) {
-            return logged;
-        }
+    logged_sink *sink = sink_borrow(state, policy);
+    if (sink == NULL) {
+        return -1;
     }
-    PyObject *wait = wait_shown(policy, run->wait), *result = NULL;
-    long long number = run->attempt;
-    if (wait != NULL && policy->printer != NULL) {
-        PyObject *text = PyUnicode_FromFormat(
-            "Attempt %lld failed, retrying in %Ss", number, wait);
-        if (text != NULL) {
-            result = PyObject_CallOneArg(policy->printer, text);
-            Py_DECREF(text);
-        }
+    Py_INCREF(sink); /* what it calls may let go of policy or state */
+    int result = logged_sink_enabled(sink);
+    if (result > 0) {
+        PyObject *wait = wait_shown(policy, run->wait);
+        result = logged_sink_put_steal(
+            sink, "Attempt %d failed, retrying in %ss",
+            wait != NULL ? Py_BuildValue("(LN)", (long long)run->attempt, wait)
+                         : NULL);
     }
-    else if (wait != NULL) {
-        PyObject *warning = fe_getattr(state->retry_logger, "warning");
-        if (warning != NULL) {
-            result = PyObject_CallFunction(
-                warning, "sLO", "Attempt %d failed, retrying in %ss", number,
-                wait);
-            Py_DECREF(warning);
-        }
-    }
-    Py_XDECREF(wait);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
+    Py_DECREF(sink);
+    return result;
 }
 
 /* before_sleep(Attempt); what it gives is run->hooked */

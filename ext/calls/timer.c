@@ -9,7 +9,7 @@
 #include "args.h"
 
 #include <math.h>
-#include <time.h>
+#include "clock.h"
 
 #include "logged_sink.h"
 #include "timer_core.h"
@@ -62,9 +62,7 @@ clock_now(timer_object *self, int64_t *now)
     if (FE_UNLIKELY(self->clock != NULL)) {
         return clock_ask(self->clock, now);
     }
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    *now = (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+    *now = fe_clock_now();
     return 0;
 }
 

@@ -290,14 +290,13 @@ static PySendResult
 throw_in(PyObject *inner, PyObject *const *args, Py_ssize_t nargs,
          PyObject **value)
 {
-    PyObject *throw = fe_getattr(inner, "throw");
+    PyObject *throw;
     *value = NULL;
-    if (throw == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            return PYGEN_ERROR;
-        }
-        PyErr_Clear(); /* AttributeError: a plain iterator, which ends here */
-        raise_here(args, nargs);
+    int found = fe_find_attr(inner, "throw", &throw);
+    if (found == 0) {
+        raise_here(args, nargs); /* a plain iterator, which ends here */
+    }
+    if (found <= 0) {
         return PYGEN_ERROR;
     }
     *value = PyObject_Vectorcall(throw, args, (size_t)nargs, NULL);
@@ -346,13 +345,10 @@ calls_coroutine_throw(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 static int
 close_inner(PyObject *inner)
 {
-    PyObject *method = fe_getattr(inner, "close");
-    if (method == NULL) {
-        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            return -1;
-        }
-        PyErr_Clear(); /* AttributeError: nothing to close */
-        return 0;
+    PyObject *method;
+    int found = fe_find_attr(inner, "close", &method);
+    if (found <= 0) {
+        return found; /* 0: nothing to close */
     }
     PyObject *result = PyObject_CallNoArgs(method);
     Py_DECREF(method);
@@ -780,7 +776,7 @@ calls_coroutine_drain(calls_state *state)
 static PyObject *
 calls_coroutine_tp_repr(PyObject *op)
 {
-    PyObject *name = fe_wrap_name(COROUTINE(op)->owner);
+    PyObject *name = fe_wrap_name(COROUTINE(op)->owner, "__qualname__");
     if (name == NULL) {
         return NULL;
     }

@@ -706,6 +706,20 @@ fe_getattr(PyObject *obj, const char *name)
     return result;
 }
 
+/* 1: there, *result is new; 0: no such attribute, NULL; -1: error, NULL */
+static inline int
+fe_find_attr(PyObject *obj, const char *name, PyObject **result)
+{
+    PyObject *interned = PyUnicode_InternFromString(name);
+    *result = NULL;
+    if (interned == NULL) {
+        return -1;
+    }
+    int found = PyObject_GetOptionalAttr(obj, interned, result);
+    Py_DECREF(interned);
+    return found;
+}
+
 /* obj.name(arg), or obj.name() if arg is NULL; the name interned, as above */
 static inline PyObject *
 fe_call_method(PyObject *obj, const char *name, PyObject *arg)

@@ -126,13 +126,7 @@ kind_of_call_method(PyObject *func)
     if (PyType_Check(func)) {
         return FE_PLAIN;
     }
-    int found = 0;
-    PyObject *name = PyUnicode_InternFromString("__call__");
-    if (name == NULL) {
-        return -1;
-    }
-    found = PyObject_GetOptionalAttr((PyObject *)Py_TYPE(func), name, &method);
-    Py_DECREF(name);
+    int found = fe_find_attr((PyObject *)Py_TYPE(func), "__call__", &method);
     if (found <= 0) {
         return found < 0 ? -1 : FE_PLAIN;
     }
@@ -187,17 +181,16 @@ fe_wrap_kind(PyObject *func)
 }
 
 PyObject *
-fe_wrap_name(PyObject *func)
+fe_wrap_name(PyObject *func, const char *attribute)
 {
-    PyObject *name = fe_getattr(func, "__qualname__");
+    PyObject *name;
+    if (fe_find_attr(func, attribute, &name) < 0) {
+        return NULL;
+    }
     if (name != NULL && PyUnicode_Check(name)) {
         return name;
     }
-    if (name == NULL && !PyErr_ExceptionMatches(PyExc_AttributeError)) {
-        return NULL;
-    }
-    PyErr_Clear(); /* AttributeError: partials and instances have no name */
-    Py_XDECREF(name);
+    Py_XDECREF(name); /* partials and instances have none */
     return PyObject_Repr(func);
 }
 
@@ -271,14 +264,11 @@ fe_wrap_getattro(PyObject *op, PyObject *name)
 static int
 fill_dict(fe_wrap *self)
 {
-    PyObject *theirs = NULL, *name = PyUnicode_InternFromString("__dict__");
+    PyObject *theirs = NULL;
     int result = -1;
-    if (name == NULL) {
-        return -1;
-    }
     if (self->wrapped != NULL
-        && PyObject_GetOptionalAttr(self->wrapped, name, &theirs) < 0) {
-        goto done;
+        && fe_find_attr(self->wrapped, "__dict__", &theirs) < 0) {
+        return -1;
     }
     if (self->dict == NULL) {
         self->dict = PyDict_New();
@@ -294,7 +284,6 @@ fill_dict(fe_wrap *self)
     self->dict_full = true;
     result = 0;
 done:
-    Py_DECREF(name);
     Py_XDECREF(theirs);
     return result;
 }
@@ -404,12 +393,8 @@ set_name(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
     if (self->wrapped == NULL || PyFunction_Check(self->wrapped)) {
         Py_RETURN_NONE;
     }
-    PyObject *method, *name = PyUnicode_InternFromString("__set_name__");
-    if (name == NULL) {
-        return NULL;
-    }
-    int found = PyObject_GetOptionalAttr(self->wrapped, name, &method);
-    Py_DECREF(name);
+    PyObject *method;
+    int found = fe_find_attr(self->wrapped, "__set_name__", &method);
     if (found <= 0) {
         return found < 0 ? NULL : Py_NewRef(Py_None);
     }

@@ -59,8 +59,8 @@ fe_wrap *fe_wrap_new(PyTypeObject *type, PyObject *wrapped,
 int fe_wrap_check(const char *decorator, PyObject *func);
 /* What a call of func gives; -1 with an exception. May run Python code. */
 int fe_wrap_kind(PyObject *func);
-/* new: the function's own qualified name, or its repr; a str */
-PyObject *fe_wrap_name(PyObject *func);
+/* new: the function's own __qualname__ or __name__, or its repr; a str */
+PyObject *fe_wrap_name(PyObject *func, const char *attribute);
 
 /* The way into anything but a plain function: it counts the depth. */
 PyObject *fe_wrap_call_other(PyObject *func, PyObject *const *args,

@@ -182,7 +182,7 @@ def test_oom_with_the_logger() -> None:
         setup=SETUP
         + """
 logger = logging.getLogger("ferrule.calls")
-logger.isEnabledFor, logger.warning = bool, slice
+logger.isEnabledFor, logger.log = bool, "".format
 """,
     )
 
