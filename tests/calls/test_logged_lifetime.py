@@ -2,85 +2,22 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 
 from lifetime import covers, in_subinterpreter, no_leak, run_threads, walk_oom
+from wrapping import FUNCTIONS, LOGGERS, ready
 
-SETUP = """
-import gc, logging
-from ferrule.calls import logged
-
-def add(a=1, b=2):
-    return a
-
-def fail(*args):
-    raise ValueError
-
-async def later(x):
-    await Pause()
-    return 1 // x
-
-class Pause:
-    def __await__(self):
-        yield 1
-
-class Unprintable:
-    def __repr__(self):
-        raise ValueError
-
-class Undecided:
-    def __bool__(self):
-        raise ValueError
-
-def drive(coroutine):
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration as end:
-        return end.value
-
-def guarded(function, *args):
-    try:
-        function(*args)
-    except SystemError as error:  # as in refuse
-        if not str(error).startswith("error return without"):
-            raise
-        raise MemoryError from None
-
-def nothing(*args):
-    pass
-
-def refuse(function, *args, **kwargs):
-    try:
-        function(*args, **kwargs)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return
-    except SystemError as error:
-        # a function of Python's that finds no memory to raise what it wants to
-        if not str(error).startswith(("<function", "error return without")):
-            raise
-        raise MemoryError from None
-    raise AssertionError("not refused")
-
-class Loud:
-    enabled = True
-
-    def isEnabledFor(self, level):
-        return self.enabled
-
-    def log(self, level, text, *args):
-        text % args
-
-loud, quiet = Loud(), logging.getLogger("quiet")
-quiet.setLevel(50)
+SETUP = (
+    FUNCTIONS
+    + LOGGERS
+    + """
 wrapped = logged(add)
 out = logged(add, printer=nothing, arguments=True, result=True, errors=True)
 said = logged(add, logger=loud, arguments=True, result=True, errors=True)
 co = logged(later, printer=nothing, result=True, errors=True)
 bad = logged(fail, printer=nothing, errors=True)
 """
+)
 
 SUCCESSES = {
     "make": "logged(add); logged()(add); logged(printer=nothing, result=True)(add)",
@@ -106,17 +43,11 @@ ERRORS = {
 CASES = {**SUCCESSES, **{f"error: {name}": code for name, code in ERRORS.items()}}
 
 
-def ready(code, setup=SETUP):
-    space = {"__name__": "ready"}
-    exec(setup, space)
-    return functools.partial(exec, compile(code, "case", "exec"), space)
-
-
 @covers("logged", "Logged")
 @covers("logged", error=True)
 @pytest.mark.parametrize("case", CASES)
 def test_no_leak(case):
-    code = ready(CASES[case])
+    code = ready(CASES[case], SETUP)
     for _ in range(3000):  # caches of the interpreter fill slowly
         code()
     no_leak(code, rounds=300)
@@ -136,7 +67,7 @@ def test_in_subinterpreters():
 @pytest.mark.parametrize("case", SUCCESSES)
 def test_in_threads(case):
     def work():
-        code = ready(SUCCESSES[case])
+        code = ready(SUCCESSES[case], SETUP)
         for _ in range(50):
             code()
 

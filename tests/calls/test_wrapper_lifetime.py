@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 
 import pytest
 
 from lifetime import covers, in_subinterpreter, no_leak, run_threads, walk_oom
+from wrapping import ready
 
 SETUP = """
 import copy, functools, gc, pickle, types
@@ -102,12 +102,6 @@ ERRORS = {
 CASES = {**SUCCESSES, **{f"error: {name}": code for name, code in ERRORS.items()}}
 
 
-def ready(code, setup=SETUP):
-    space = {"__name__": "ready"}
-    exec(setup, space)
-    return functools.partial(exec, compile(code, "case", "exec"), space)
-
-
 @covers(
     *["Wrapper", "Wrapper.__call__", "Wrapper.__get__", "Wrapper.__repr__", "Wrapper.__copy__"],
     *["Wrapper.__deepcopy__", "Wrapper.__reduce__", "Wrapper.__set_name__"],
@@ -121,7 +115,7 @@ def ready(code, setup=SETUP):
 )
 @pytest.mark.parametrize("case", CASES)
 def test_no_leak(case):
-    code, rounds = ready(CASES[case]), 20 if case == "chain" else 300
+    code, rounds = ready(CASES[case], SETUP), 20 if case == "chain" else 300
     for _ in range(2 * rounds):  # caches of the interpreter fill slowly
         code()
     no_leak(code, rounds=rounds)
@@ -142,7 +136,7 @@ def test_in_subinterpreters():
 @pytest.mark.parametrize("case", ["make", "call", "method", "dict", "update"])
 def test_in_threads(case):
     def work():
-        code = ready(SUCCESSES[case])
+        code = ready(SUCCESSES[case], SETUP)
         for _ in range(300):
             code()
 
