@@ -10,15 +10,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from ferrule.cli.load import Reading
-from ferrule.cli.registry import Footprint, Implementation, Namespace, Operation, Room
+from ferrule.cli.registry import Implementation, Namespace, Operation, Room
+from ferrule.cli.rooms.calls_wrapper import CALLING, footprints
 
-_FUNCTIONS = """
-def same(value):
-    return value
-
-async def same_async(value):
-    return value
-
+_FUNCTIONS = f"""
+{CALLING}
 class Owner:
     pass
 
@@ -27,29 +23,6 @@ Owner.plain = lambda self, value: value
 owner = Owner()
 plain, plain_async = decorate(same), decorate(same_async)
 shared, keyed = decorate_shared(same), decorate_keyed(same)
-
-async def many(function, rows):
-    for row in rows:
-        await function(row)
-
-async def gathered(function, values):
-    return [await function(value) for value in values]
-
-def drive(coroutine):
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-
-def awaited(function, values):
-    return drive(gathered(function, values))
-
-def functions(rows):
-    return [(lambda value: value) for _ in rows]
-
-def decorated(functions):
-    return [decorate(f) for f in functions]
 """
 
 _BARE = """
@@ -165,10 +138,7 @@ OPERATIONS = (
              outcome="kept(v)"),
 )  # fmt: skip
 
-FOOTPRINTS = tuple(
-    Footprint(name, name, "decorated(given)", "functions(times)", traced=name != "pure")
-    for name in ("pure", "article", "ferrule")
-)
+FOOTPRINTS = footprints("pure", "article", "ferrule")
 
 ROOM = Room(
     "rate_limit",

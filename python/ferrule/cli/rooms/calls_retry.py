@@ -11,19 +11,14 @@ from collections.abc import Sequence
 from functools import partial
 
 from ferrule.cli.load import Reading
-from ferrule.cli.registry import Footprint, Implementation, Namespace, Operation, Room
+from ferrule.cli.registry import Implementation, Namespace, Operation, Room
+from ferrule.cli.rooms.calls_wrapper import CALLING, footprints
 
-_FUNCTIONS = """
+_FUNCTIONS = f"""
 import logging
 
 logging.getLogger("ferrule.calls").setLevel(logging.ERROR)
-
-def same(value):
-    return value
-
-async def same_async(value):
-    return value
-
+{CALLING}
 class Flaky:
     def __init__(self):
         self.calls = 0
@@ -46,29 +41,6 @@ owner = Owner()
 plain, method = decorate(same), owner.method
 flaky, flaky_async = decorate(Flaky().call), decorate(Flaky().call_async)
 plain_async = decorate(same_async)
-
-async def many(function, rows):
-    for row in rows:
-        await function(row)
-
-def drive(coroutine):
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-
-def awaited(function, values):
-    return drive(gathered(function, values))
-
-async def gathered(function, values):
-    return [await function(value) for value in values]
-
-def functions(rows):
-    return [(lambda value: value) for _ in rows]
-
-def decorated(functions):
-    return [decorate(f) for f in functions]
 """
 
 _BARE = """
@@ -149,10 +121,7 @@ OPERATIONS = (
            outcome="kept(v)"),
 )  # fmt: skip
 
-FOOTPRINTS = tuple(
-    Footprint(name, name, "decorated(given)", "functions(times)", traced=name != "pure")
-    for name in ("pure", "article", "ferrule")
-)
+FOOTPRINTS = footprints("pure", "article", "ferrule")
 
 ROOM = Room(
     "retry",

@@ -47,7 +47,7 @@ ROOM = Room(
         call(
             "awaited",
             title="await f(x)",
-            statement="run(awaited_all(plain_async, values))",
+            statement="drive(many(plain_async, values))",
             loop="for once in (1,)",
             repeat=1,
         ),

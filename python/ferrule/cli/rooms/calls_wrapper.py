@@ -11,16 +11,42 @@ from functools import partial
 from ferrule.cli.load import Reading
 from ferrule.cli.registry import Footprint, Implementation, Namespace, Operation, Room
 
-#: What every implementation of the rooms of wrappers defines, once it has `decorate`.
-FUNCTIONS = """
-import logging
-
+#: What is decorated in the rooms of wrappers, and how coroutines are driven without a loop.
+CALLING = """
 def same(value):
     return value
 
 async def same_async(value):
     return value
 
+async def many(function, values):
+    for value in values:
+        await function(value)
+
+async def gathered(function, values):
+    return [await function(value) for value in values]
+
+def drive(coroutine):
+    try:
+        while True:
+            coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+
+def awaited(function, values):
+    return drive(gathered(function, values))
+
+def functions(rows):
+    return [(lambda value: value) for _ in rows]
+
+def decorated(functions):
+    return [decorate(f) for f in functions]
+"""
+
+#: What every implementation of this room and of those like it defines, once it has `decorate`.
+FUNCTIONS = f"""
+import logging
+{CALLING}
 def fail(value):
     raise ValueError
 
@@ -36,23 +62,6 @@ def refused(function, value):
         function(value)
     except ValueError:
         return "raised"
-
-async def awaited_all(function, values):
-    for value in values:
-        await function(value)
-
-def run(coroutine):
-    try:
-        while True:
-            coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-
-def functions(rows):
-    return [(lambda value: value) for _ in rows]
-
-def decorated(functions):
-    return [decorate(f) for f in functions]
 """
 
 BARE_DECORATE = """
@@ -119,7 +128,8 @@ DECORATE = call(
 def footprints(*names: str) -> tuple[Footprint, ...]:
     """Decorated functions, without the functions."""
     return tuple(
-        Footprint(name, name, "decorated(given)", "functions(times)", traced=True) for name in names
+        Footprint(name, name, "decorated(given)", "functions(times)", traced=name != "pure")
+        for name in names
     )
 
 
