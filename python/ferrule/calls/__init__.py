@@ -17,6 +17,9 @@ functools.update_wrapper" and "Leverage __call__ and State Tracking".
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .._calls import (
     Attempt,
     Counted,
@@ -40,7 +43,9 @@ from .._calls import (
     wraps,
 )
 from ._cache_info import CacheInfo
-from ._redis_store import RedisStore, StoreUnavailable
+
+if TYPE_CHECKING:
+    from ._redis_store import RedisStore, StoreUnavailable
 
 __all__ = [
     "Attempt",
@@ -67,3 +72,14 @@ __all__ = [
     "update_wrapper",
     "wraps",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # what only users of Redis need, and half of the import's time
+    if name in ("RedisStore", "StoreUnavailable"):
+        return getattr(importlib.import_module(f"{__name__}._redis_store"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
