@@ -31,6 +31,7 @@ PAGES = (
     ROOT / "docs" / "cleanup.md",
     ROOT / "docs" / "measure.md",
     ROOT / "docs" / "wrappers.md",
+    ROOT / "docs" / "validation.md",
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")

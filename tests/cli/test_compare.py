@@ -27,6 +27,7 @@ from ferrule.cli.rooms import (
     lifetime_asyncgen,
     lifetime_weak,
     records,
+    validation,
 )
 
 ROWS = sample(60).rows
@@ -34,6 +35,7 @@ ROOMS = (
     *(records.ROOM, containers.ROOM),
     *(lifetime.ROOM, lifetime_weak.ROOM, lifetime_asyncgen.ROOM),
     *(calls.ROOM, *calls.parts(()), compute.ROOM),
+    *(validation.ROOM, *validation.parts(())),
 )
 #: Operations whose loop runs over values of their own, and how many these are.
 OWN_LOOPS = {"evict": calls_cache.EVICTED}
@@ -469,7 +471,7 @@ def test_all_rooms(
         "finalize",
         "weak_dict",
         "asyncgen",
-        *(room.name for room in (calls.ROOM, *calls.parts(()), compute.ROOM)),
+        *(room.name for room in ROOMS[5:]),
     ]
     for room in run["rooms"][1:]:
         for row in room["operations"]:

@@ -23,8 +23,8 @@ from ferrule.memory import usage
 
 
 def test_no_leak() -> None:
-    no_leak(usage)
-    no_leak(lambda: _memory._children(1))
+    no_leak(usage, rounds=200)
+    no_leak(lambda: _memory._children(1), rounds=200)
     no_leak(lambda: usage(os.getpid(), tree=True), rounds=100)
 
 
@@ -33,17 +33,17 @@ def test_no_leak() -> None:
     [(0, ValueError), ("1", TypeError), (2**70, ValueError), (2**31 - 1, ProcessLookupError)],
 )
 def test_errors_do_not_leak(pid: object, error: type[Exception]) -> None:
-    no_leak(lambda: usage(pid), raises=error)  # type: ignore[arg-type]
-    no_leak(lambda: usage(pid, tree=True), raises=error)  # type: ignore[arg-type]
+    no_leak(lambda: usage(pid), raises=error, rounds=200)  # type: ignore[arg-type]
+    no_leak(lambda: usage(pid, tree=True), raises=error, rounds=200)  # type: ignore[arg-type]
 
 
 def test_bad_text_does_not_leak(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     file = tmp_path / "1" / "smaps_rollup"
     file.write_text("Rss: 1 kB\n")
-    no_leak(lambda: _memory._usage(1, tmp_path), raises=OSError)
+    no_leak(lambda: _memory._usage(1, tmp_path), raises=OSError, rounds=200)
     file.write_text("Rss: 99999999999999999999 kB\n")
-    no_leak(lambda: _memory._usage(1, tmp_path), raises=OverflowError)
+    no_leak(lambda: _memory._usage(1, tmp_path), raises=OverflowError, rounds=200)
     no_leak(lambda: _memory._usage(1, 5), raises=TypeError)  # type: ignore[arg-type]
     no_leak(lambda: _memory._children(1, "x" * 5000), raises=ValueError)
 
