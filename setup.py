@@ -25,6 +25,7 @@ AREAS = {
     "lifetime": ("common", "lifetime"),
     "memory": ("common", "memory"),
     "records": ("common", "records"),
+    "validation": ("common", "validation"),
 }
 
 BASE = (

@@ -42,6 +42,13 @@ AREAS: dict[str, tuple[str, ...]] = {
         )
     ),
     "compute": ("benchmarks.compute.bench_filter",),
+    "validation": tuple(
+        f"benchmarks.validation.bench_{name}"
+        for name in (
+            *("descriptor", "constraint", "validate", "regex", "email", "checked"),
+            *("mask", "sql_schema", "validated_meta"),
+        )
+    ),
     "memory": ("benchmarks.memory.bench_freeze",),
 }
 #: Areas that are not measured through the registry, and the module that does and makes tables.

@@ -119,6 +119,8 @@ def _growth(item: pytest.Item, rounds: int) -> tuple[list[int], list[int]]:
         item._report_sections.clear()
         for clear in vars(typing)["_cleanups"]:  # its caches keep classes alive
             clear()
+        for module in lifetime.native_modules():  # and so do ours, for a while
+            getattr(module, "_forget", int)()
         gc.collect()
         gc.collect()
         references[i], blocks[i] = lifetime.total_references(), sys.getallocatedblocks()

@@ -7,11 +7,15 @@ A service that is not there skips its tests with the reason, unless FERRULE_REQU
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +86,74 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _postgres_program(name: str) -> str | None:
+    """Path of a server program; Debian keeps them off the path, by version."""
+    found = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
+        key=lambda path: [int(part) for part in path.parts[-3].split(".")],
+    )
+    return shutil.which(name) or (str(found[-1]) if found else None)
+
+
+def _server_user() -> str | None:
+    """PostgreSQL refuses to be root: whom to be instead; None if we are not root."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            pwd.getpwnam(name)
+            return name
+    missing("postgres", "the tests run as root, and there is no user to run it as")
+
+
+def _start_postgres(folder: Path, user: str | None) -> subprocess.Popen[bytes]:
+    """A server on a socket in the folder, which keeps nothing over a crash."""
+    initdb, server = _postgres_program("initdb"), _postgres_program("postgres")
+    if initdb is None or server is None:
+        missing("postgres", "there are no initdb and postgres")
+    options = ["-A", "trust", "-U", "ferrule", "-E", "UTF8", "--locale=C", "--no-sync"]
+    data = folder / "data"
+    with open(folder / "log", "wb") as log:
+        made = subprocess.run(
+            [initdb, *options, "-D", str(data)], stdout=log, stderr=log, user=user, cwd=folder
+        )
+        if made.returncode:
+            missing("postgres", f"initdb failed: {(folder / 'log').read_text()}")
+        settings = ["listen_addresses=", "fsync=off", "full_page_writes=off"]
+        return subprocess.Popen(
+            [server, "-D", str(data), "-k", str(folder)]
+            + [part for setting in settings for part in ("-c", setting)],
+            stdout=log, stderr=log, user=user, cwd=folder,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Connection string of a PostgreSQL server of this run alone, which keeps nothing."""
+    library("psycopg")
+    psycopg = importlib.import_module("psycopg")
+    user = _server_user()
+    # a short path: that of a socket has room for 107 bytes
+    with tempfile.TemporaryDirectory(prefix="ferrule-pg-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        if user is not None:
+            shutil.chown(folder, user)
+        process = _start_postgres(folder, user)
+        where = f"host={folder} user=ferrule dbname=postgres"
+        try:
+            end = time.monotonic() + 30
+            while True:
+                try:
+                    psycopg.connect(where, connect_timeout=5).close()
+                    break
+                except psycopg.OperationalError:
+                    if process.poll() is not None or time.monotonic() > end:
+                        log = (folder / "log").read_text()
+                        missing("postgres", f"did not start: {log}")
+                    time.sleep(0.05)
+            yield where
+        finally:
+            process.send_signal(signal.SIGINT)  # fast shutdown
+            process.wait(30)

@@ -448,6 +448,33 @@ fe_type_cache_set(PyTypeObject *type, PyObject *value)
     type->tp_cache = value;
 }
 
+/* What changes whenever the type or one of its bases does: 0, there is none.
+ * tp_version_tag is what every inline cache of the interpreter is guarded by;
+ * PyType_Modified sets it to 0, and no number is given out twice. Read for
+ * 3.11 to 3.13. Before 3.12 only an attribute lookup gives a type its number.
+ */
+static inline unsigned int
+fe_type_version(PyTypeObject *type)
+{
+#if defined(Py_GIL_DISABLED)
+    (void)type;
+    return 0;
+#elif PY_VERSION_HEX >= 0x030c0000
+    return PyUnstable_Type_AssignVersionTag(type) ? type->tp_version_tag : 0;
+#else
+    return PyType_HasFeature(type, Py_TPFLAGS_VALID_VERSION_TAG)
+               ? type->tp_version_tag
+               : 0;
+#endif
+}
+
+/* Is the version, not 0, still the type's? */
+static inline bool
+fe_type_is_version(const PyTypeObject *type, unsigned int version)
+{
+    return type->tp_version_tag == version;
+}
+
 /* ---- async generators and frames */
 
 /* CPython has no public way to learn that an async generator has died, or

@@ -146,7 +146,7 @@ has_mark(PyObject *dict)
     if (PyDict_GET_SIZE(dict) == 0) {
         return 0;
     }
-    PyObject *name = PyUnicode_InternFromString("_is_coroutine_mark");
+    PyObject *name = PyUnicode_InternFromString("_is_coroutine_marker");
     int found = name != NULL ? PyDict_Contains(dict, name) : -1;
     Py_XDECREF(name);
     return found;

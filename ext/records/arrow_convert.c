@@ -209,6 +209,9 @@ take_bits(const arrow_input *in, table_cells *cells)
 static PyObject *
 int_at(const arrow_input *in, int64_t row)
 {
+    if (in->column->field->flags & FE_FIELD_SENSITIVE) {
+        return PyUnicode_FromString("***");
+    }
     int64_t number;
     const uint8_t *at = first_cell(in, in->type.size) + row * in->type.size;
     load_block(&number, at, in->type.kind, 1);

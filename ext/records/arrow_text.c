@@ -195,7 +195,8 @@ arrow_refuse_text(const arrow_input *in, int64_t row, const uint8_t *text,
         value = PyBytes_FromStringAndSize(bytes,
                                           (Py_ssize_t)(size < 60 ? size : 60));
     }
-    PyObject *shown = value != NULL ? records_shown(value) : NULL;
+    PyObject *shown =
+        value != NULL ? records_shown(in->column->field, value) : NULL;
     PyObject *got =
         shown != NULL
             ? PyUnicode_FromFormat("%s %U", Py_TYPE(value)->tp_name, shown)

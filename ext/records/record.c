@@ -248,13 +248,6 @@ records_load(PyObject *self, const record_field *field)
     return value != NULL ? Py_NewRef(value) : records_unset(self, field);
 }
 
-static inline uint32_t
-lookup_start(PyObject *name, uint32_t mask)
-{
-    uintptr_t p = (uintptr_t)name;
-    return (uint32_t)(p >> 4 ^ p >> 10) & mask;
-}
-
 /* Build the table of records_getattro_fast: open addressing by the address
  * of the interned name. -1 with MemoryError.
  */
@@ -271,7 +264,7 @@ records_plan_lookup(record_plan *plan)
         return -1;
     }
     for (Py_ssize_t i = 0; i < plan->field_count; i++) {
-        uint32_t at = lookup_start(plan->fields[i].name, size - 1);
+        uint32_t at = records_lookup_start(plan->fields[i].name, size - 1);
         while (table[at].name != NULL) {
             at = (at + 1) & (size - 1);
         }
@@ -292,7 +285,7 @@ records_getattro_fast(PyObject *self, PyObject *name)
 {
     const record_plan *plan = RECORD_PLAN(self);
     const record_field *table = plan->lookup;
-    uint32_t at = lookup_start(name, plan->lookup_mask);
+    uint32_t at = records_lookup_start(name, plan->lookup_mask);
     while (table[at].name != NULL) {
         if (table[at].name == name) {
             return fe_load_unboxed(FE_FIELD_AT(self, &table[at]), &table[at]);
@@ -505,6 +498,9 @@ static int
 write_field(fe_text *text, PyObject *self, const record_field *field)
 {
     const char *at = FE_FIELD_AT(self, field);
+    if (FE_UNLIKELY(field->flags & FE_FIELD_SENSITIVE)) {
+        return fe_text_literal(text, "***");
+    }
     switch ((fe_kind)field->kind) {
     case FE_I64:
         return fe_text_i64(text, FE_READ(int64_t, at));

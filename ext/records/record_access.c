@@ -45,15 +45,20 @@ unboxed_tp_descr_set(PyObject *op, PyObject *obj, PyObject *value)
     if (!check_owner(self->owner, self->field.name, obj)) {
         return -1;
     }
-    PyObject *qualname = RECORD_PLAN(obj)->qualname;
+    const record_plan *plan = RECORD_PLAN(obj);
+    const record_field *field = &self->field;
+    if (FE_UNLIKELY(
+            plan->sensitive)) { /* a subclass may have declared it so */
+        field = records_find_field(plan, field->name);
+    }
+    PyObject *qualname = plan->qualname;
     if (value == NULL) {
         PyErr_Format(PyExc_AttributeError,
                      "cannot delete unboxed field '%U' of record '%U'",
                      self->field.name, qualname);
         return -1;
     }
-    return records_store(qualname, &self->field,
-                         FE_FIELD_AT(obj, &self->field), value);
+    return records_store(qualname, field, FE_FIELD_AT(obj, field), value);
 }
 
 PyObject *

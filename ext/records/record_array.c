@@ -249,10 +249,11 @@ row_of_tuple(array_object *self, PyObject *tuple, array_scratch *scratch,
     }
     for (Py_ssize_t i = 0; i < plan->field_count; i++) {
         const record_field *field = &plan->fields[i];
-        if (records_store(plan->qualname, field,
-                          scratch->at + ARRAY_FIELD_OFFSET(field),
-                          PyTuple_GET_ITEM(tuple, i))
-            < 0) {
+        if (records_check(plan, i, PyTuple_GET_ITEM(tuple, i)) < 0
+            || records_store(plan->qualname, field,
+                             scratch->at + ARRAY_FIELD_OFFSET(field),
+                             PyTuple_GET_ITEM(tuple, i))
+                   < 0) {
             return NULL;
         }
     }
@@ -273,10 +274,8 @@ array_row_of(array_object *self, PyObject *value, array_scratch *scratch,
     const char *bytes =
         row_bytes(records_state_of_type(Py_TYPE(self)), value, self->cls);
     if (bytes == NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s wants %U, a Row of it or a tuple, got %s %.100R",
-                     function, self->cls->plan->qualname,
-                     Py_TYPE(value)->tp_name, value);
+        records_refuse_given(self->cls->plan, function, "",
+                             ", a Row of it or a tuple", value);
     }
     return bytes;
 }

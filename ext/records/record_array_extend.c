@@ -338,11 +338,8 @@ extend_iterable(array_object *staged, PyObject *rows, const char *function)
         if (PyErr_ExceptionMatches(PyExc_TypeError)
             && Py_TYPE(rows)->tp_iter == NULL && !PySequence_Check(rows)) {
             PyErr_Clear(); /* TypeError, not iterable: ours says more */
-            PyErr_Format(PyExc_TypeError,
-                         "%s wants rows of %U, columns or a buffer, got %s "
-                         "%.100R",
-                         function, staged->cls->plan->qualname,
-                         Py_TYPE(rows)->tp_name, rows);
+            records_refuse_given(staged->cls->plan, function, "rows of ",
+                                 ", columns or a buffer", rows);
         }
         return -1;
     }
@@ -404,6 +401,29 @@ stage(array_object *staged, PyObject *rows, const char *function)
                : extend_iterable(staged, rows, function);
 }
 
+/* The checked fields of rows that came as columns or bytes. */
+static int
+check_rows(array_object *staged)
+{
+    const record_plan *plan = staged->cls->plan;
+    for (Py_ssize_t i = 0; plan->checks != NULL && i < plan->field_count;
+         i++) {
+        const record_field *field = &plan->fields[i];
+        for (Py_ssize_t row = 0;
+             plan->checks[i].how != NULL && row < staged->length; row++) {
+            PyObject *value = fe_load_unboxed(
+                array_at(staged, row) + ARRAY_FIELD_OFFSET(field), field);
+            int status =
+                value != NULL ? records_check_value(plan, i, value) : -1;
+            Py_XDECREF(value);
+            if (status < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 int
 array_extend(array_object *self, PyObject *rows, const char *function)
 {
@@ -413,6 +433,7 @@ array_extend(array_object *self, PyObject *rows, const char *function)
     }
     array_object *staged = staged_new(self, function);
     int status = staged != NULL && stage(staged, rows, function) == 0
+                         && check_rows(staged) == 0
                      ? commit(self, staged, function)
                      : -1;
     Py_XDECREF(staged);
@@ -454,8 +475,8 @@ array_wrap(records_state *state, PyObject *cls, PyObject *buffer,
         return NULL;
     }
     if (!PyObject_CheckBuffer(buffer)) {
-        PyErr_Format(PyExc_TypeError, "%s wants a buffer, got %s %.100R",
-                     function, Py_TYPE(buffer)->tp_name, buffer);
+        records_refuse_given(self->cls->plan, function, "a buffer", NULL,
+                             buffer);
         goto error;
     }
     Py_buffer *view = &self->foreign;

@@ -108,7 +108,8 @@ row_tp_setattro(PyObject *op, PyObject *name, PyObject *value)
     if (plan->options.frozen) {
         return refuse_frozen(plan, name);
     }
-    if (array_check_writable(self->array, "Row") < 0) {
+    if (array_check_writable(self->array, "Row") < 0
+        || records_check(plan, field - plan->fields, value) < 0) {
         return -1;
     }
     return records_store(plan->qualname, field,

@@ -37,6 +37,16 @@ may_set(PyObject *self, PyObject *name)
            && records_find_field(plan, name) == NULL;
 }
 
+/* new: None, the attribute set or deleted as if the record were not frozen */
+static PyObject *
+set_thawed(PyObject *self, PyObject *name, PyObject *value)
+{
+    int status = RECORD_PLAN(self)->checks != NULL
+                     ? records_setattr_checked(self, name, value)
+                     : PyObject_GenericSetAttr(self, name, value);
+    return status == 0 ? Py_NewRef(Py_None) : NULL;
+}
+
 static PyObject *
 frozen_setattr(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -49,9 +59,7 @@ frozen_setattr(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
         refuse_frozen(self, args[0], "assign to");
         return NULL;
     }
-    return PyObject_GenericSetAttr(self, args[0], args[1]) < 0
-               ? NULL
-               : Py_NewRef(Py_None);
+    return set_thawed(self, args[0], args[1]);
 }
 
 static PyObject *
@@ -61,8 +69,7 @@ frozen_delattr(PyObject *self, PyObject *name)
         refuse_frozen(self, name, "delete");
         return NULL;
     }
-    return PyObject_GenericSetAttr(self, name, NULL) < 0 ? NULL
-                                                         : Py_NewRef(Py_None);
+    return set_thawed(self, name, NULL);
 }
 
 static PyMethodDef frozen_methods[] = {
@@ -160,6 +167,7 @@ static PyType_Slot base_slots[] = {
     {Py_tp_richcompare, FE_SLOT(records_richcompare)},
     {Py_tp_hash, FE_SLOT(records_hash)},
     {Py_tp_repr, FE_SLOT(records_repr)},
+    {Py_tp_setattro, FE_SLOT(records_setattr_checked)},
     {Py_tp_methods, FE_SLOT(base_methods)},
     {0, NULL},
 };
@@ -182,14 +190,16 @@ PyDoc_STRVAR(record__doc__,
              "\nnames class and field, and leaves the record as it was.");
 
 /* Keep the slot wrappers aside and give the base object's slots back: a class
- * shows __eq__, __hash__, __repr__ and the order only when it asked for them.
+ * shows __eq__, __hash__, __repr__ and the order only when it asked for them,
+ * __setattr__ and __delattr__ only when it has checked fields.
  */
 static int
 set_methods_aside(records_state *state)
 {
-    static const char *const names[] = {"__eq__",   "__ne__",   "__lt__",
-                                        "__le__",   "__gt__",   "__ge__",
-                                        "__hash__", "__repr__", NULL};
+    static const char *const names[] = {
+        "__eq__",      "__ne__",      "__lt__",   "__le__",
+        "__gt__",      "__ge__",      "__hash__", "__repr__",
+        "__setattr__", "__delattr__", NULL};
     PyTypeObject *base = state->base_type;
     PyObject *dict = fe_type_dict_borrow(base);
     state->methods = PyDict_New();
@@ -209,6 +219,7 @@ set_methods_aside(records_state *state)
     base->tp_richcompare = PyBaseObject_Type.tp_richcompare;
     base->tp_hash = PyBaseObject_Type.tp_hash;
     base->tp_repr = PyBaseObject_Type.tp_repr;
+    base->tp_setattro = PyBaseObject_Type.tp_setattro;
     PyType_Modified(base);
     return 0;
 }
@@ -238,6 +249,22 @@ add_meta_new(PyObject *module, records_state *state)
             Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL;
     }
     return status;
+}
+
+/* The metaclass of classes with checked fields: made once RecordMeta is whole,
+ * from which it takes __new__.
+ */
+static int
+add_checked_meta(PyObject *module, records_state *state)
+{
+    PyTypeObject *meta = (PyTypeObject *)PyType_FromModuleAndSpec(
+        module, &records_checked_meta_spec, (PyObject *)state->meta_type);
+    if (meta == NULL) {
+        return -1;
+    }
+    meta->tp_flags |= Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_VECTORCALL;
+    state->checked_meta_type = meta;
+    return 0;
 }
 
 /* Record defines nothing of its own: no ==, no hash, no __match_args__ that a
@@ -283,5 +310,8 @@ records_base_setup(PyObject *module, records_state *state)
         || set_methods_aside(state) < 0) {
         return -1;
     }
-    return add_meta_new(module, state) < 0 ? -1 : add_record(state);
+    return add_meta_new(module, state) < 0
+                   || add_checked_meta(module, state) < 0
+               ? -1
+               : add_record(state);
 }

@@ -217,7 +217,7 @@ is_simple(const record_class *cls)
 {
     const record_plan *plan = cls->plan;
     const record_class *base = RECORD_CLASS(cls->heap.ht_type.tp_base);
-    if (plan->post_init || plan->has_initvars
+    if (plan->post_init || plan->has_initvars || plan->checks != NULL
         || plan->positional_count != plan->field_count
         || plan->entry_count != plan->field_count) {
         return false;
@@ -244,7 +244,8 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
         base != NULL && type->tp_basicsize > base->heap.ht_type.tp_basicsize;
     uint32_t tail = grown ? (uint32_t)type->tp_basicsize : 0;
     cls->module = Py_NewRef(module);
-    if (records_plan_place(plan, tail) < 0 || place_hidden(cls, dict) < 0) {
+    if (records_plan_place(plan, tail) < 0
+        || records_checks_bind(cls, base) < 0 || place_hidden(cls, dict) < 0) {
         return -1;
     }
     set_memory(cls, base);
@@ -487,7 +488,8 @@ records_class_refresh(record_class *cls)
         return 0;
     }
     if (refresh_post_init(cls) < 0 || refresh_vectorcall(cls) < 0
-        || refresh_getattro(cls) < 0 || refresh_richcompare(cls) < 0) {
+        || refresh_getattro(cls) < 0 || refresh_richcompare(cls) < 0
+        || records_refresh_slots(cls) < 0) {
         return -1;
     }
     PyObject *children = PyObject_CallMethod((PyObject *)&PyType_Type,
@@ -530,6 +532,7 @@ records_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     PyObject *self = records_alloc_zeroed(cls);
     if (self != NULL) {
+        records_fill_unset(cls->plan, self);
         records_track(cls, self);
     }
     return self;
@@ -657,4 +660,24 @@ PyType_Spec records_meta_spec = {
     .basicsize = sizeof(record_class),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
     .slots = meta_slots,
+};
+
+/* The same for classes with checked fields. A subclass, not RecordMeta itself:
+ * its tp_getattro would slow the class attributes of all records.
+ */
+static PyType_Slot checked_meta_slots[] = {
+    {Py_tp_doc, FE_SLOT(meta__doc__)},
+    {Py_tp_getattro, FE_SLOT(records_checked_getattro)},
+    {Py_tp_setattro, FE_SLOT(meta_tp_setattro)},
+    {Py_tp_traverse, FE_SLOT(meta_tp_traverse)},
+    {Py_tp_clear, FE_SLOT(meta_tp_clear)},
+    {Py_tp_dealloc, FE_SLOT(meta_tp_dealloc)},
+    {0, NULL},
+};
+
+PyType_Spec records_checked_meta_spec = {
+    .name = "ferrule._records._CheckedRecordMeta",
+    .basicsize = sizeof(record_class),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .slots = checked_meta_slots,
 };

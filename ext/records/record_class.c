@@ -32,6 +32,14 @@ typedef struct {
     int frozen; /* as given: -1 not */
 } statement;
 
+/* No metaclass of somebody else: nothing runs but type.__new__. */
+static bool
+is_own_meta(const statement *s)
+{
+    return s->meta == (PyObject *)s->state->meta_type
+           || s->meta == (PyObject *)s->state->checked_meta_type;
+}
+
 /* ------------------------------------------------------------ options */
 
 typedef struct {
@@ -352,7 +360,7 @@ flatten_prefixes(statement *s, binder_object *binder)
             || RECORD_CLASS(base)->plan->field_count == 0) {
             continue;
         }
-        if (s->meta != (PyObject *)s->state->meta_type) {
+        if (!is_own_meta(s)) {
             refuse_prefix(s, RECORD_CLASS(base)->plan);
             return -1;
         }
@@ -473,6 +481,23 @@ settle_order(statement *s, Py_ssize_t count)
     return 0;
 }
 
+/* A class whose fields are the first to be checked is written by a slot. */
+static int
+settle_checked(statement *s)
+{
+    if (!s->plan->checked || s->plan->options.frozen
+        || (s->base != NULL && s->base->plan->checked)) {
+        return 0;
+    }
+    if (records_check_written(s->state, s->plan->qualname, s->bases,
+                              s->namespace)
+            < 0
+        || put_method(s, "__setattr__") < 0) {
+        return -1;
+    }
+    return put_method(s, "__delattr__");
+}
+
 static int
 settle_frozen(statement *s)
 {
@@ -499,7 +524,7 @@ settle_methods(statement *s)
     record_plan *plan = s->plan;
     Py_ssize_t count = stored_count(plan);
     if (settle_hash(s, count) < 0 || settle_order(s, count) < 0
-        || settle_frozen(s) < 0) {
+        || settle_frozen(s) < 0 || settle_checked(s) < 0) {
         return -1;
     }
     if (plan->options.eq) {
@@ -697,7 +722,7 @@ call_type_new(statement *s)
     if (args == NULL) {
         return NULL;
     }
-    if (s->meta == (PyObject *)s->state->meta_type) {
+    if (is_own_meta(s)) {
         result = PyType_Type.tp_new((PyTypeObject *)s->meta, args, s->rest);
         Py_DECREF(args);
         return result;
@@ -738,7 +763,7 @@ with_binder(statement *s, binder_object *binder)
 static void
 complain_unbound(statement *s)
 {
-    if (s->meta == (PyObject *)s->state->meta_type) {
+    if (is_own_meta(s)) {
         /* type.__new__ lost the error of looking up __set_name__: only a
          * failed allocation makes it fail */
         PyErr_NoMemory();
@@ -819,7 +844,8 @@ build(statement *s)
     s->plan = s->base != NULL ? records_plan_copy(s->state, s->base->plan)
                               : records_plan_new(s->state);
     if (s->plan == NULL || set_qualname(s) < 0 || take_options(s) < 0
-        || check_bases(s) < 0) {
+        || check_bases(s) < 0
+        || records_checks_join(s->state, s->plan, s->bases, s->base) < 0) {
         return NULL;
     }
     /* an undecorated subclass of a decorated record is a plain class */
@@ -830,6 +856,9 @@ build(statement *s)
     }
     else if (rewrite_body(s) < 0) {
         return NULL;
+    }
+    if (s->plan->checked) {
+        s->meta = records_checked_meta(s->state, s->meta);
     }
     return make_class(s);
 }

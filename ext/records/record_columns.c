@@ -106,11 +106,15 @@ values_of(PyObject *column, const record_field *field, const char *function)
         if (PyErr_ExceptionMatches(PyExc_TypeError)
             && Py_TYPE(column)->tp_iter == NULL) {
             PyErr_Clear(); /* TypeError, not iterable: ours names the field */
-            PyErr_Format(PyExc_TypeError,
-                         "%s: column '%U' wants a buffer or an iterable, got "
-                         "%s %.100R",
-                         function, field->name, Py_TYPE(column)->tp_name,
-                         column);
+            PyObject *shown = records_shown(field, column);
+            if (shown != NULL) {
+                PyErr_Format(PyExc_TypeError,
+                             "%s: column '%U' wants a buffer or an iterable, "
+                             "got %s %U",
+                             function, field->name, Py_TYPE(column)->tp_name,
+                             shown);
+                Py_DECREF(shown);
+            }
         }
         return NULL;
     }

@@ -188,8 +188,8 @@ convert_mapping(const conversion *how, PyObject *mapping)
         PyObject *pair = PyList_GET_ITEM(items, i);
         if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
             PyErr_Format(PyExc_TypeError,
-                         "%s.items() gave %R instead of a pair",
-                         Py_TYPE(mapping)->tp_name, pair);
+                         "%s.items() gave %s instead of a pair",
+                         Py_TYPE(mapping)->tp_name, Py_TYPE(pair)->tp_name);
             Py_CLEAR(result);
             break;
         }

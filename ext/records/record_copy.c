@@ -503,6 +503,10 @@ static int
 restore_one(PyObject *self, const record_plan *plan, const record_field *field,
             PyObject *value)
 {
+    if (FE_UNLIKELY(plan->checks != NULL)
+        && records_check_restored(plan, field - plan->fields, value) < 0) {
+        return -1;
+    }
     if (field->kind != FE_OBJECT) {
         return records_store(plan->qualname, field, FE_FIELD_AT(self, field),
                              value);
@@ -532,13 +536,14 @@ records_restore(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
                      cls->heap.ht_type.tp_name, plan->field_count, nargs);
         return NULL;
     }
-    if (plan->bare && nargs > 0) {
+    if (plan->bare && plan->checks == NULL && nargs > 0) {
         return records_from_values(cls, args);
     }
     PyObject *self = records_alloc_zeroed(cls);
     if (self == NULL) {
         return NULL;
     }
+    records_fill_unset(plan, self);
     for (Py_ssize_t i = 0; i < nargs; i++) {
         if (restore_one(self, plan, &plan->fields[i], args[i]) < 0) {
             records_discard(self);

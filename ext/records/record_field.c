@@ -20,12 +20,15 @@ records_field_new(records_state *state)
     self->default_value = NULL;
     self->factory = NULL;
     self->metadata = Py_NewRef(Py_None);
+    self->check = NULL;
+    self->how = NULL;
     self->init = self->repr = self->compare = 1;
     self->hash = self->kw_only = -1;
     self->role = ROLE_FIELD;
     self->kind = FE_OBJECT;
     self->size = sizeof(PyObject *);
     self->resolved = true;
+    self->sensitive = false;
     PyObject_GC_Track(self);
     return self;
 }
@@ -43,6 +46,8 @@ records_field_copy(records_state *state, const field_object *from)
     self->default_value = Py_XNewRef(from->default_value);
     self->factory = Py_XNewRef(from->factory);
     Py_SETREF(self->metadata, Py_NewRef(from->metadata));
+    self->check = Py_XNewRef(from->check);
+    self->how = from->how;
     self->init = from->init;
     self->repr = from->repr;
     self->compare = from->compare;
@@ -52,6 +57,7 @@ records_field_copy(records_state *state, const field_object *from)
     self->kind = from->kind;
     self->size = from->size;
     self->resolved = from->resolved;
+    self->sensitive = from->sensitive;
     return self;
 }
 
@@ -146,6 +152,7 @@ field_tp_traverse(field_object *self, visitproc visit, void *arg)
     Py_VISIT(self->default_value);
     Py_VISIT(self->factory);
     Py_VISIT(self->metadata);
+    Py_VISIT(self->check);
     return 0;
 }
 
@@ -158,6 +165,7 @@ field_tp_clear(field_object *self)
     Py_CLEAR(self->default_value);
     Py_CLEAR(self->factory);
     Py_CLEAR(self->metadata);
+    Py_CLEAR(self->check);
     return 0;
 }
 

@@ -313,7 +313,8 @@ construct_bound(record_class *cls, PyObject *const *args, Py_ssize_t nargs,
         }
     }
     Py_INCREF(plan); /* a factory may drop the last reference to the class */
-    if (bind(plan, args, nargs, kwnames, values) < 0) {
+    if (bind(plan, args, nargs, kwnames, values) < 0
+        || (plan->checks != NULL && records_check_bound(plan, values) < 0)) {
         goto done;
     }
     self = records_alloc_zeroed(cls);
@@ -445,6 +446,7 @@ init_existing(record_class *cls, PyObject *self, PyObject *const *args,
         goto done;
     }
     if (bind(plan, args, nargs, kwnames, values) == 0
+        && (plan->checks == NULL || records_check_bound(plan, values) == 0)
         && fill_bound(plan, block, values) == 0) {
         swap_entries(plan, block, self);
         status = 0;

@@ -44,10 +44,13 @@ records_kind_alignment(fe_kind kind)
     return kind_shape[kind].alignment;
 }
 
-/* new: repr(value), cut at 60 characters */
+/* new: repr(value), cut at 60 characters; *** for a sensitive field */
 PyObject *
-records_shown(PyObject *value)
+records_shown(const record_field *field, PyObject *value)
 {
+    if (field->flags & FE_FIELD_SENSITIVE) {
+        return PyUnicode_FromString("***");
+    }
     PyObject *shown = PyObject_Repr(value);
     if (shown != NULL && PyUnicode_GET_LENGTH(shown) > 60) {
         PyObject *start = PyUnicode_Substring(shown, 0, 57);
@@ -56,6 +59,32 @@ records_shown(PyObject *value)
         Py_XDECREF(start);
     }
     return shown;
+}
+
+/* TypeError: "f() wants <before>Class<after>, got list [...]"; without `after`
+ * the class is left out. What should have been rows is not shown if it could
+ * hold a sensitive value.
+ */
+void
+records_refuse_given(const record_plan *plan, const char *function,
+                     const char *before, const char *after, PyObject *given)
+{
+    PyObject *wanted =
+        after != NULL
+            ? PyUnicode_FromFormat("%s%U%s", before, plan->qualname, after)
+            : PyUnicode_FromString(before);
+    if (wanted == NULL) {
+        return;
+    }
+    if (plan->sensitive) {
+        PyErr_Format(PyExc_TypeError, "%s wants %U, got %s", function, wanted,
+                     Py_TYPE(given)->tp_name);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError, "%s wants %U, got %s %.100R", function,
+                     wanted, Py_TYPE(given)->tp_name, given);
+    }
+    Py_DECREF(wanted);
 }
 
 /* Set `exception`: "Class.field: wanted i64, got str 'abc'"; -1. */
@@ -68,7 +97,7 @@ refuse(PyObject *exception, PyObject *qualname, const record_field *field,
             ? PyUnicode_FromFormat("%s[%u]", fe_kind_names[field->kind],
                                    (unsigned)field->size)
             : PyUnicode_FromString(fe_kind_names[field->kind]);
-    PyObject *shown = wanted != NULL ? records_shown(value) : NULL;
+    PyObject *shown = wanted != NULL ? records_shown(field, value) : NULL;
     if (shown != NULL) {
         PyErr_Format(exception, "%U.%U: wanted %U, got %s %U", qualname,
                      field->name, wanted, Py_TYPE(value)->tp_name, shown);

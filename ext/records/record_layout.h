@@ -39,6 +39,7 @@ enum {
     FE_FIELD_COMPARE = 2,
     FE_FIELD_HASH = 4,
     FE_FIELD_INIT = 8,
+    FE_FIELD_SENSITIVE = 16, /* its value is shown as *** */
 };
 
 typedef struct {

@@ -82,6 +82,7 @@ records_plan_copy(records_state *state, const record_plan *base)
     plan->repr_fields = base->repr_fields;
     plan->has_initvars = base->has_initvars;
     plan->methods = base->methods;
+    plan->checked = base->checked;
     return plan;
 }
 
@@ -106,6 +107,10 @@ plan_tp_traverse(record_plan *plan, visitproc visit, void *arg)
         Py_VISIT(plan->params[i].default_value);
         Py_VISIT(plan->params[i].factory);
     }
+    for (Py_ssize_t i = 0; plan->checks != NULL && i < plan->field_count;
+         i++) {
+        Py_VISIT(plan->checks[i].check);
+    }
     return 0;
 }
 
@@ -116,6 +121,7 @@ plan_tp_clear(record_plan *plan)
     Py_CLEAR(plan->init);
     Py_CLEAR(plan->restore);
     Py_CLEAR(plan->field_tuple);
+    records_checks_clear(plan);
     drop_params(plan);
     return 0;
 }
@@ -134,6 +140,7 @@ plan_tp_dealloc(record_plan *plan)
     }
     Py_XDECREF(plan->qualname);
     Py_XDECREF(plan->cached);
+    PyMem_Free(plan->checks);
     PyMem_Free(plan->fields);
     PyMem_Free(plan->params);
     PyMem_Free(plan->objects);
@@ -270,7 +277,8 @@ field_flags(const field_object *field)
     return (uint8_t)((field->repr ? FE_FIELD_REPR : 0)
                      | (field->compare ? FE_FIELD_COMPARE : 0)
                      | (hashed ? FE_FIELD_HASH : 0)
-                     | (field->init ? FE_FIELD_INIT : 0));
+                     | (field->init ? FE_FIELD_INIT : 0)
+                     | (field->sensitive ? FE_FIELD_SENSITIVE : 0));
 }
 
 static int
@@ -311,6 +319,7 @@ records_plan_place(record_plan *plan, uint32_t tail)
     plan->fields = fields;
     Py_ssize_t at = 0, index = 0;
     PyObject *name, *value;
+    plan->sensitive = false;
     while (PyDict_Next(plan->by_name, &at, &name, &value)) {
         field_object *field = (field_object *)value;
         if (field->role != ROLE_FIELD) {
@@ -323,6 +332,7 @@ records_plan_place(record_plan *plan, uint32_t tail)
             return -1;
         }
         index++;
+        plan->sensitive |= field->sensitive;
         if (plan->space.end > RECORDS_INSTANCE_MAX) {
             PyErr_Format(PyExc_TypeError, "%U: fields take more than %d bytes",
                          plan->qualname, RECORDS_INSTANCE_MAX);

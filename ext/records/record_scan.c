@@ -258,6 +258,191 @@ evaluate(scan *s, PyObject *text)
     return Py_NewRef(text);
 }
 
+/* ------------------------------------------------------------ sensitive */
+
+/* What somebody's code raised, unless it must stop us: 0 then, else -1 */
+static int
+forgive(void)
+{
+    if (!PyErr_ExceptionMatches(PyExc_Exception)
+        || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
+    PyErr_Clear(); /* any Exception of a metadata object: it says nothing */
+    return 0;
+}
+
+/* Is one of the metadata the marker "sensitive_data", or equal to it? By a
+ * look-up in a set: an array's == or a placeholder equal to everything has no
+ * such hash.
+ */
+static int
+has_marker(scan *s, PyObject *metadata)
+{
+    int found = 0;
+    Py_ssize_t count =
+        PyTuple_Check(metadata) ? PyTuple_GET_SIZE(metadata) : 0;
+    for (Py_ssize_t i = 0; found == 0 && i < count; i++) {
+        found = PySet_Contains(s->state->sensitive_marks,
+                               PyTuple_GET_ITEM(metadata, i));
+        if (found < 0) {
+            found = forgive();
+        }
+    }
+    return found;
+}
+
+/* What could not be evaluated is sensitive if it looks like it. */
+static int
+text_has_marker(PyObject *text)
+{
+    static const char *const words[] = {"Sensitive", "sensitive_data"};
+    Py_ssize_t at = -1;
+    for (size_t i = 0; at == -1 && i < Py_ARRAY_LENGTH(words); i++) {
+        PyObject *word = PyUnicode_FromString(words[i]);
+        if (word == NULL) {
+            return -1;
+        }
+        at = PyUnicode_Find(text, word, 0, PY_SSIZE_T_MAX, 1);
+        Py_DECREF(word);
+    }
+    return at == -2 ? -1 : at >= 0;
+}
+
+static int part_is_sensitive(scan *s, PyObject *part, PyObject *seen);
+
+/* of one, or of those in a tuple */
+static int
+parts_are_sensitive(scan *s, PyObject *parts, bool many, PyObject *seen)
+{
+    if (!many) {
+        return part_is_sensitive(s, parts, seen);
+    }
+    int found = 0;
+    Py_ssize_t count = PyTuple_Check(parts) ? PyTuple_GET_SIZE(parts) : 0;
+    for (Py_ssize_t i = 0; found == 0 && i < count; i++) {
+        found = part_is_sensitive(s, PyTuple_GET_ITEM(parts, i), seen);
+    }
+    return found;
+}
+
+static int
+form_is_sensitive(scan *s, PyObject *annotation, PyObject *seen)
+{
+    PyObject *value;
+    int found = fe_find_attr(annotation, "__metadata__", &value);
+    if (found > 0) {
+        found = has_marker(s, value);
+        Py_DECREF(value);
+    }
+    else if (found < 0) {
+        found = forgive();
+    }
+    static const struct {
+        const char *name;
+        bool many, last;
+    } parts[] = {
+        {"__origin__", false, false},     {"__args__", true, true},
+        {"__value__", false, true},       {"__supertype__", false, true},
+        {"__forward_arg__", false, true},
+    };
+    for (size_t i = 0; found == 0 && i < Py_ARRAY_LENGTH(parts); i++) {
+        PyObject *part;
+        found = fe_find_attr(annotation, parts[i].name, &part);
+        if (found < 0) {
+            found = forgive();
+            continue;
+        }
+        if (found > 0) {
+            found = parts_are_sensitive(s, part, parts[i].many, seen);
+            Py_DECREF(part);
+            if (parts[i].last) {
+                break; /* it is of this kind */
+            }
+        }
+    }
+    return found;
+}
+
+static bool
+was_seen(PyObject *seen, PyObject *annotation)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(seen); i++) {
+        if (PyList_GET_ITEM(seen, i) == annotation) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* `seen` (list): what is being looked at, for an alias may name itself. */
+static int
+value_is_sensitive(scan *s, PyObject *annotation, PyObject *seen)
+{
+    if (PyUnicode_Check(annotation)) {
+        return text_has_marker(annotation);
+    }
+    if (PyType_Check(annotation) || was_seen(seen, annotation)) {
+        return 0;
+    }
+    PyObject *origin;
+    int found = fe_find_attr(annotation, "__origin__", &origin);
+    if (found > 0) { /* what Literal holds are values */
+        found = is_from(origin, s->typing, "Literal");
+        Py_DECREF(origin);
+    }
+    if (found != 0) {
+        return found < 0 ? forgive() : 0;
+    }
+    if (PyList_Append(seen, annotation) < 0
+        || Py_EnterRecursiveCall(" in an annotation")) {
+        return -1;
+    }
+    found = form_is_sensitive(s, annotation, seen);
+    Py_LeaveRecursiveCall();
+    return found;
+}
+
+/* of a part of an annotation, in which text is a forward reference */
+static int
+part_is_sensitive(scan *s, PyObject *part, PyObject *seen)
+{
+    PyObject *value =
+        PyUnicode_Check(part) ? evaluate(s, part) : Py_NewRef(part);
+    int found = value != NULL ? value_is_sensitive(s, value, seen) : -1;
+    Py_XDECREF(value);
+    return found;
+}
+
+/* Does the evaluated annotation say Sensitive, at whatever depth? A record
+ * shows its fields whole or not at all. 1, 0, -1
+ */
+static int
+says_sensitive(scan *s, PyObject *annotation)
+{
+    if (PyType_Check(annotation)) {
+        return 0;
+    }
+    PyObject *seen = PyList_New(0);
+    int found = seen != NULL ? value_is_sensitive(s, annotation, seen) : -1;
+    Py_XDECREF(seen);
+    return found;
+}
+
+/* --------------------------------------------------------------- fields */
+
+/* new: a Field whose values `check` checks: it has no default */
+static field_object *
+checked_field(scan *s, PyObject *check, const fe_field_check *how)
+{
+    field_object *field = records_field_new(s->state);
+    if (field != NULL) {
+        field->check = Py_NewRef(check);
+        field->how = how;
+    }
+    return field;
+}
+
 /* new: the Field for a name: what the body assigned, or a bare one */
 static field_object *
 field_of(scan *s, PyObject *name, bool *assigned)
@@ -269,7 +454,15 @@ field_of(scan *s, PyObject *name, bool *assigned)
     }
     *assigned = found > 0;
     field_object *field;
-    if (found == 0) {
+    const fe_field_check *how = NULL;
+    int checks = found > 0 ? records_find_check(s->state, value, &how) : 0;
+    if (checks < 0) {
+        field = NULL;
+    }
+    else if (checks > 0) {
+        field = checked_field(s, value, how);
+    }
+    else if (found == 0) {
         field = records_field_new(s->state);
     }
     else if (Py_IS_TYPE(value, s->state->field_type)) {
@@ -296,6 +489,16 @@ static int
 check_role(scan *s, field_object *field)
 {
     PyObject *where = s->plan->qualname;
+    if (field->check != NULL && field->role == ROLE_INITVAR) {
+        PyErr_Format(PyExc_TypeError, "%U.%U: an InitVar cannot be checked",
+                     where, field->name);
+        return -1;
+    }
+    if (field->check != NULL && field->role == ROLE_CLASSVAR) {
+        /* it is the class's own attribute, as any other object there */
+        field->default_value = field->check;
+        field->check = NULL;
+    }
     if (field->role != ROLE_FIELD && field->factory != NULL) {
         PyErr_Format(PyExc_TypeError,
                      "%U: field %U cannot have a default factory", where,
@@ -328,8 +531,10 @@ check_default(scan *s, field_object *field)
         || field->role != ROLE_FIELD) {
         return 0;
     }
-    record_field trial = {
-        .name = field->name, .size = field->size, .kind = field->kind};
+    record_field trial = {.name = field->name,
+                          .size = field->size,
+                          .kind = field->kind,
+                          .flags = field->sensitive ? FE_FIELD_SENSITIVE : 0};
     char *room = PyMem_Malloc(field->size);
     if (room == NULL) {
         PyErr_NoMemory();
@@ -427,6 +632,9 @@ add_field(scan *s, field_object *field, PyObject *annotation, bool assigned)
     if (field->role == ROLE_INITVAR) {
         plan->has_initvars = true;
     }
+    if (field->check != NULL) {
+        plan->checked = true;
+    }
     if (settle_default(s, field, assigned) < 0) {
         return -1;
     }
@@ -471,6 +679,11 @@ scan_one(scan *s, PyObject *name, PyObject *declared)
                   : what == IS_INITVAR ? ROLE_INITVAR
                                        : ROLE_FIELD;
     field->resolved = !PyUnicode_Check(annotation);
+    int sensitive = what == IS_FIELD ? says_sensitive(s, annotation) : 0;
+    if (sensitive < 0) {
+        goto done;
+    }
+    field->sensitive = sensitive;
     status = add_field(s, field, annotation, assigned);
 done:
     Py_DECREF(annotation);
@@ -505,6 +718,81 @@ check_unannotated(scan *s, PyObject *annotations)
         }
     }
     return 0;
+}
+
+/* A check without an annotation: a field that the constructor leaves alone
+ * (it is None until something sets it), or a base's field checked anew.
+ */
+static int
+scan_check(scan *s, PyObject *name, PyObject *check, const fe_field_check *how)
+{
+    PyObject *old;
+    int found = PyDict_GetItemRef(s->plan->by_name, name, &old);
+    if (found < 0) {
+        return -1;
+    }
+    bool again = found > 0 && ((field_object *)old)->role == ROLE_FIELD;
+    field_object *field =
+        again ? records_field_copy(s->state, (field_object *)old)
+              : checked_field(s, check, how);
+    Py_XDECREF(old);
+    if (field == NULL) {
+        return -1;
+    }
+    PyObject *type = (PyObject *)&PyBaseObject_Type;
+    if (again) {
+        Py_XSETREF(field->check, Py_NewRef(check));
+        field->how = how;
+    }
+    else {
+        field->name = Py_NewRef(name);
+        field->type = Py_NewRef(type);
+        field->meaning = Py_NewRef(type);
+        field->default_value = Py_NewRef(Py_None);
+        field->init = 0;
+    }
+    int status;
+    if (again) {
+        s->plan->checked = true;
+        status =
+            settle_default(s, field, true) < 0
+                ? -1
+                : PyDict_SetItem(s->plan->by_name, name, (PyObject *)field);
+    }
+    else {
+        status = add_field(s, field, type, true);
+    }
+    Py_DECREF(field);
+    return status;
+}
+
+static int
+scan_checks(scan *s, PyObject *annotations)
+{
+    PyObject *items = PyDict_Items(s->namespace);
+    int status = items != NULL ? 0 : -1;
+    for (Py_ssize_t i = 0; status == 0 && i < PyList_GET_SIZE(items); i++) {
+        PyObject *name = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
+        PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
+        const fe_field_check *how;
+        int known = annotations != NULL && PyUnicode_Check(name)
+                        ? PyDict_Contains(annotations, name)
+                        : 0;
+        int checks = known == 0 && PyUnicode_CheckExact(name)
+                         ? records_find_check(s->state, value, &how)
+                         : 0;
+        if (known < 0 || checks < 0) {
+            status = -1;
+        }
+        else if (checks > 0) {
+            Py_INCREF(name);
+            PyUnicode_InternInPlace(&name);
+            status = scan_check(s, name, value, how);
+            Py_DECREF(name);
+        }
+    }
+    Py_XDECREF(items);
+    return status;
 }
 
 static int
@@ -580,7 +868,7 @@ records_plan_collect(records_state *state, record_plan *plan,
     s.globals = module != NULL && PyModule_Check(module)
                     ? PyModule_GetDict(module)
                     : PyEval_GetGlobals();
-    status = scan_all(&s, annotations);
+    status = scan_all(&s, annotations) < 0 ? -1 : scan_checks(&s, annotations);
 done:
     Py_XDECREF(name);
     Py_XDECREF(module);

@@ -587,7 +587,7 @@ make_from(PyTypeObject *type, PyObject *const *args, Py_ssize_t nargs,
         return NULL;
     }
     PyObject_GC_UnTrack(self); /* gc.get_objects() does not give it yet */
-    if (fill(self, values[1], function) < 0) {
+    if (fill(self, values[1], function) < 0 || table_check_rows(self) < 0) {
         Py_DECREF(self);
         return NULL;
     }

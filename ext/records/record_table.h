@@ -239,6 +239,7 @@ void table_cells_put(const table_column *column, table_cells *cells,
 
 /* record_table_extend.c */
 /* Add rows as RecordTable.extend() does. 0, or -1 with the table as it was */
+int table_check_rows(table_object *staged);
 int table_extend(table_object *self, PyObject *rows, const char *function);
 int table_extend_columns(table_object *self, PyObject *mapping,
                          const char *function);

@@ -189,9 +189,10 @@ convert_tuple(const table_object *self, PyObject *tuple, table_value *values,
         return -1;
     }
     for (Py_ssize_t i = 0; i < schema->count; i++) {
-        if (table_convert(&schema->columns[i], qualname,
-                          PyTuple_GET_ITEM(tuple, i), &values[i])
-            < 0) {
+        PyObject *value = PyTuple_GET_ITEM(tuple, i);
+        if (records_check_cell(self->cls->plan, i, value) < 0
+            || table_convert(&schema->columns[i], qualname, value, &values[i])
+                   < 0) {
             return -1;
         }
     }
@@ -217,10 +218,8 @@ convert_row(const table_object *self, PyObject *row, table_value *values,
     }
     const char *bytes = row_bytes(self->cls->state, row, self->cls);
     if (bytes == NULL) {
-        PyErr_Format(PyExc_TypeError,
-                     "%s wants %U, a Row of it or a tuple, got %s %.100R",
-                     function, self->cls->plan->qualname,
-                     Py_TYPE(row)->tp_name, row);
+        records_refuse_given(self->cls->plan, function, "",
+                             ", a Row of it or a tuple", row);
         return -1;
     }
     *data = bytes;

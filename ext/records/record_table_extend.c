@@ -528,10 +528,9 @@ table_extend_columns(table_object *self, PyObject *mapping,
         if (columns < 0) {
             return -1;
         }
-        PyErr_Format(PyExc_TypeError,
-                     "%s wants a mapping of field names to columns, got %s "
-                     "%.100R",
-                     function, Py_TYPE(mapping)->tp_name, mapping);
+        records_refuse_given(self->cls->plan, function,
+                             "a mapping of field names to columns", NULL,
+                             mapping);
         return -1;
     }
     column_source *sources =
@@ -576,10 +575,8 @@ extend_iterable(table_object *staged, PyObject *rows, const char *function)
         if (PyErr_ExceptionMatches(PyExc_TypeError)
             && Py_TYPE(rows)->tp_iter == NULL && !PySequence_Check(rows)) {
             PyErr_Clear(); /* TypeError, not iterable: ours says more */
-            PyErr_Format(PyExc_TypeError,
-                         "%s wants rows of %U or columns, got %s %.100R",
-                         function, staged->cls->plan->qualname,
-                         Py_TYPE(rows)->tp_name, rows);
+            records_refuse_given(staged->cls->plan, function, "rows of ",
+                                 " or columns", rows);
         }
         return -1;
     }
@@ -625,6 +622,33 @@ stage(table_object *staged, PyObject *rows, const char *function)
                : extend_iterable(staged, rows, function);
 }
 
+/* The checked fields of rows that came as columns or bytes, in a table that
+ * nobody else sees yet.
+ */
+int
+table_check_rows(table_object *staged)
+{
+    const record_plan *plan = staged->cls->plan;
+    for (Py_ssize_t i = 0; plan->checks != NULL && i < staged->schema->count;
+         i++) {
+        for (Py_ssize_t row = 0;
+             plan->checks[i].how != NULL && row < staged->length; row++) {
+            const table_chunk *chunk =
+                &staged->chunks[table_find_chunk(staged, row)];
+            PyObject *value = table_cell_load(
+                &staged->schema->columns[i], &staged->coding[i],
+                &chunk->cells[i], row - chunk->start);
+            int status =
+                value != NULL ? records_check_cell(plan, i, value) : -1;
+            Py_XDECREF(value);
+            if (status < 0) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 int
 table_extend(table_object *self, PyObject *rows, const char *function)
 {
@@ -641,7 +665,9 @@ table_extend(table_object *self, PyObject *rows, const char *function)
         if (from != NULL) { /* gc.get_objects() does not give it either */
             PyObject_GC_UnTrack(from);
         }
-        if (from != NULL && stage(from, rows, function) < 0) {
+        if (from != NULL
+            && (stage(from, rows, function) < 0
+                || table_check_rows(from) < 0)) {
             Py_CLEAR(from);
         }
     }

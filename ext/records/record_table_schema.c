@@ -287,7 +287,7 @@ table_refuse(PyObject *exception, PyObject *qualname,
         PyOS_snprintf(limit, sizeof(limit), "[%u]",
                       (unsigned)column->value.size);
     }
-    PyObject *shown = records_shown(value);
+    PyObject *shown = records_shown(&column->value, value);
     if (shown != NULL) {
         PyErr_Format(exception, "%U.%U: wanted %s%s%s, got %s %U", qualname,
                      column->value.name, fe_kind_names[column->value.kind],

@@ -36,6 +36,7 @@ static const struct {
     NAME(str_dict, "__dict__"),
     NAME(str_doc, "__doc__"),
     NAME(str_eq, "__eq__"),
+    NAME(str_field_check, FE_FIELD_CHECK_ATTRIBUTE),
     NAME(str_func, "func"),
     NAME(str_getstate, "__getstate__"),
     NAME(str_hash, "__hash__"),
@@ -66,7 +67,11 @@ add_names(records_state *state)
         memcpy((char *)state + names[i].offset, &name, sizeof(name));
     }
     state->empty_tuple = PyTuple_New(0);
-    return state->empty_tuple != NULL ? 0 : -1;
+    PyObject *marks = Py_BuildValue("(s)", "sensitive_data");
+    state->sensitive_marks = marks != NULL ? PyFrozenSet_New(marks) : NULL;
+    Py_XDECREF(marks);
+    return state->empty_tuple != NULL && state->sensitive_marks != NULL ? 0
+                                                                        : -1;
 }
 
 static PyTypeObject *
@@ -133,6 +138,7 @@ records_exec(PyObject *module)
         || PyModule_AddType(module, state->storage_type) < 0
         || PyModule_AddType(module, state->size_type) < 0
         || PyModule_AddType(module, state->meta_type) < 0
+        || PyModule_AddType(module, state->checked_meta_type) < 0
         || PyModule_AddType(module, state->record_type) < 0
         || PyModule_AddType(module, state->array_type) < 0
         || PyModule_AddType(module, state->row_type) < 0

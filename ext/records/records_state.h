@@ -6,6 +6,7 @@
 #define RECORDS_STATE_H
 
 #include "args.h"
+#include "field_check.h"
 #include "numeric.h"
 #include "record_layout.h"
 #include "state.h"
@@ -39,6 +40,20 @@ typedef struct {
     record_hole *holes; /* owned; by address */
 } record_space;
 
+/* What checks the values of a field, beside fields[]. */
+typedef struct {
+    const fe_field_check *how; /* NULL: nothing does */
+    PyObject *check;           /* owned; NULL: the collector took it */
+} record_check;
+
+/* A field by which instances with checked fields are written. */
+typedef struct {
+    PyObject *name; /* borrowed from the field */
+    record_field field;
+    const fe_field_check *how;
+    PyObject *check; /* borrowed from checks[] */
+} record_slot;
+
 /* Options of a class, in the order of record_option_names[]. */
 typedef struct {
     bool frozen, order, eq, repr, init, unsafe_hash, match_args, kw_only;
@@ -69,6 +84,9 @@ typedef struct {
     PyMemberDef *members; /* of this class's own object fields */
     record_field *lookup; /* hash table of fields for record_getattro_fast */
     uint32_t lookup_mask;
+    record_check *checks; /* beside fields[]; NULL: no field is checked */
+    record_slot *slots;   /* hash table of fields for tp_setattro, or NULL */
+    uint32_t slots_mask;
     struct array_layout *rows;    /* owned: made by the first array */
     struct table_schema *columns; /* owned: made by the first table */
     record_space space;
@@ -83,8 +101,10 @@ typedef struct {
     bool methods;      /* defines something callable: no fast getattro */
     bool stated;       /* some option was given */
     bool decorated;    /* made by @record: subclasses are plain classes */
+    bool checked;      /* some field is or was checked: all have checks[] */
     bool plain;        /* an undecorated subclass of a decorated record */
     bool own_weaklist; /* the layout holds the weak reference list */
+    bool sensitive;    /* some field is */
 } record_plan;
 
 typedef struct records_state records_state;
@@ -124,6 +144,7 @@ typedef struct record_thaw {
 
 #define RECORDS_STATE(X)                                                      \
     X(PyTypeObject *, meta_type)                                              \
+    X(PyTypeObject *, checked_meta_type)                                      \
     X(PyTypeObject *, base_type)                                              \
     X(PyTypeObject *, record_type)                                            \
     X(PyTypeObject *, plan_type)                                              \
@@ -148,6 +169,7 @@ typedef struct record_thaw {
     X(PyObject *, methods)                                                    \
     X(PyObject *, restore_array)                                              \
     X(PyObject *, restore_table)                                              \
+    X(PyObject *, sensitive_marks)                                            \
     X(PyObject *, lazy_doc)                                                   \
     X(PyObject *, str_annotations)                                            \
     X(PyObject *, str_binder)                                                 \
@@ -161,6 +183,7 @@ typedef struct record_thaw {
     X(PyObject *, str_dict)                                                   \
     X(PyObject *, str_doc)                                                    \
     X(PyObject *, str_eq)                                                     \
+    X(PyObject *, str_field_check)                                            \
     X(PyObject *, str_func)                                                   \
     X(PyObject *, str_getstate)                                               \
     X(PyObject *, str_hash)                                                   \
@@ -201,7 +224,10 @@ int records_compare_unboxed(const record_field *field, const char *a,
                             const char *b, int op, int *equal);
 Py_hash_t records_hash_unboxed(const record_field *field, const char *at);
 PyObject *records_unset(PyObject *obj, const record_field *field);
-PyObject *records_shown(PyObject *value);
+PyObject *records_shown(const record_field *field, PyObject *value);
+void records_refuse_given(const record_plan *plan, const char *function,
+                          const char *before, const char *after,
+                          PyObject *given);
 
 /* Write an unboxed field: the common values inline, the rest called. */
 FE_INLINE int
@@ -221,6 +247,45 @@ records_store(PyObject *qualname, const record_field *field, char *at,
         return 0;
     }
     return records_store_slow(qualname, field, at, value);
+}
+
+/* Where the search for an interned name begins in a table of mask + 1. */
+static inline uint32_t
+records_lookup_start(PyObject *name, uint32_t mask)
+{
+    uintptr_t p = (uintptr_t)name;
+    return (uint32_t)(p >> 4 ^ p >> 10) & mask;
+}
+
+/* record_check.c: fields whose values are checked */
+int records_find_check(records_state *state, PyObject *obj,
+                       const fe_field_check **how);
+int records_checks_join(records_state *state, record_plan *plan,
+                        PyObject *bases, const record_class *base);
+int records_checks_bind(record_class *cls, const record_class *base);
+void records_checks_clear(record_plan *plan);
+int records_check_value(const record_plan *plan, Py_ssize_t index,
+                        PyObject *value);
+int records_check_restored(const record_plan *plan, Py_ssize_t index,
+                           PyObject *value);
+int records_check_cell(const record_plan *plan, Py_ssize_t index,
+                       PyObject *value);
+int records_check_bound(const record_plan *plan, PyObject *const *values);
+void records_fill_unset(const record_plan *plan, PyObject *self);
+int records_setattr_checked(PyObject *self, PyObject *name, PyObject *value);
+int records_refresh_slots(record_class *cls);
+PyObject *records_checked_getattro(PyObject *op, PyObject *name);
+PyObject *records_checked_meta(records_state *state, PyObject *given);
+int records_check_written(records_state *state, PyObject *where,
+                          PyObject *bases, PyObject *namespace);
+
+/* May the value be written to the field? 0, or -1 with an exception. */
+FE_INLINE int
+records_check(const record_plan *plan, Py_ssize_t index, PyObject *value)
+{
+    return FE_LIKELY(plan->checks == NULL)
+               ? 0
+               : records_check_value(plan, index, value);
 }
 
 /* record.c: instances */
@@ -337,6 +402,7 @@ PyObject *records_meta_new(PyObject *module, PyObject *args, PyObject *kwargs);
 
 /* record_bind.c: layout of a class, RecordMeta */
 extern PyType_Spec records_binder_spec, records_meta_spec;
+extern PyType_Spec records_checked_meta_spec;
 int records_class_refresh(record_class *cls);
 PyObject *records_new(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 
@@ -355,15 +421,18 @@ typedef enum { ROLE_FIELD, ROLE_INITVAR, ROLE_CLASSVAR } record_role;
 typedef struct {
     PyObject_HEAD PyObject *name; /* owned or NULL */
     PyObject *type;               /* owned or NULL */
-    PyObject *meaning;       /* owned or NULL: the annotation, evaluated */
-    PyObject *default_value; /* owned or NULL: no default */
-    PyObject *factory;       /* owned or NULL */
-    PyObject *metadata;      /* owned: mapping or None */
+    PyObject *meaning;         /* owned or NULL: the annotation, evaluated */
+    PyObject *default_value;   /* owned or NULL: no default */
+    PyObject *factory;         /* owned or NULL */
+    PyObject *metadata;        /* owned: mapping or None */
+    PyObject *check;           /* owned or NULL: what checks its values */
+    const fe_field_check *how; /* how it is asked */
     char init, repr, compare;
     int8_t hash;    /* -1: as compare */
     int8_t kw_only; /* -1: as the class */
     uint8_t role, kind;
     bool resolved;
+    bool sensitive;
     uint32_t size;
 } field_object;
 typedef struct {

@@ -22,9 +22,10 @@ __all__ = [
     "memory",
     "pure",
     "records",
+    "validation",
 ]
 
-_MODULES = frozenset({"calls", "compute", "lifetime", "memory", "pure", "records"})
+_MODULES = frozenset({"calls", "compute", "lifetime", "memory", "pure", "records", "validation"})
 
 
 def get_include() -> str:

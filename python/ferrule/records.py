@@ -39,6 +39,7 @@ from ._records import (
     Row,
     Size,
     Storage,
+    _CheckedRecordMeta,
     _layout,
     asdict,
     astuple,
@@ -125,8 +126,11 @@ def __getattr__(name: str) -> Any:
 
 
 @dataclass_transform(field_specifiers=(field,))
-class _AbstractRecordMeta(RecordMeta, _ProtocolMeta):
-    """Metaclass of abstract records: also an ABCMeta, and a Protocol's."""
+class _AbstractRecordMeta(_CheckedRecordMeta, _ProtocolMeta):
+    """Metaclass of abstract records: also an ABCMeta, and a Protocol's.
+
+    And that of records with checked fields, so that a class may have bases of both kinds.
+    """
 
 
 class AbstractRecord(Record, metaclass=_AbstractRecordMeta):
@@ -183,8 +187,8 @@ def _metaclass_for(*classes: type) -> type[RecordMeta]:
     for candidate in candidates:
         if metas <= set(type.mro(candidate)):
             return candidate
-    others = tuple([meta for meta in metas if not issubclass(RecordMeta, meta)])
-    return cast("type[RecordMeta]", type("RecordMeta", (RecordMeta, *others), {}))
+    others = tuple([meta for meta in metas if not issubclass(_CheckedRecordMeta, meta)])
+    return cast("type[RecordMeta]", type("RecordMeta", (_CheckedRecordMeta, *others), {}))
 
 
 def _functions(value: Any) -> Iterable[Any]:

@@ -20,7 +20,7 @@ class Marker:
     """Equal to the marker, as `ferrule.validation.Sensitive` is."""
 
     def __eq__(self, other):
-        return other == "sensitive_data"
+        return isinstance(other, str) and other == "sensitive_data"
 
     def __hash__(self):
         return hash("sensitive_data")

@@ -35,6 +35,7 @@ ROOMS: dict[str, str] = {
     "lifetime": "ferrule.cli.rooms.lifetime",
     "calls": "ferrule.cli.rooms.calls",
     "compute": "ferrule.cli.rooms.compute",
+    "validation": "ferrule.cli.rooms.validation",
 }
 
 #: Readings one timed loop runs over: few enough to stay in the cache, so that the operation is

@@ -8,6 +8,7 @@ protocol here, and its `column` of such a field is a copy.
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import functools
 import importlib
 import operator
@@ -753,13 +754,15 @@ def _column_kinds(function: str, cls: Any) -> dict[str, _ColumnKind]:
         got = cls.__qualname__ if isinstance(cls, type) else f"{type(cls).__name__} {cls!r}"
         raise TypeError(f"{function} wants a record class, got {got}")
     made: dict[str, _ColumnKind] = {}
-    for name, (_, _, tp) in vars(cls).get(_STORAGE, {}).items():
+    for name, (_, _, tp, sensitive) in vars(cls).get(_STORAGE, {}).items():
         found = _column_kind(tp)
         if found is None:
             raise TypeError(
                 f"{function} cannot keep field {name!r} of {cls.__qualname__}: "
                 f"no column for the annotation {tp!r}"
             )
+        if sensitive:
+            found = found._replace(kind=dataclasses.replace(found.kind, sensitive=True))
         made[name] = found
     if not made:
         raise TypeError(f"{function} cannot keep {cls.__qualname__}: it has no fields")

@@ -7,11 +7,13 @@ in place of defaults, then makes the record class itself.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import keyword
 import operator
+import reprlib
 import struct
 import sys
 import types
@@ -93,6 +95,7 @@ class _Kind:
     zero: Any
     convert: Callable[[Any], Any]
     fresh: Callable[[Any], Any] = lambda value: value
+    sensitive: bool = dataclasses.field(default=False, compare=False)
 
 
 def _as_int(value: Any, low: int, high: int) -> int:
@@ -232,7 +235,7 @@ def _checked(where: str, kind: _Kind, value: Any) -> Any:
     try:
         return kind.convert(value)
     except _Refused as refused:
-        shown = repr(value)
+        shown = "***" if kind.sensitive else repr(value)
         if len(shown) > 60:
             shown = f"{shown[:57]}..."
         raise refused.args[0](
@@ -252,13 +255,61 @@ class _Unboxed:
         return self.kind.fresh(getattr(obj, self.slot, self.kind.zero))
 
     def __set__(self, obj: Any, value: Any) -> None:
-        value = _checked(f"{type(obj).__qualname__}.{self.name}", self.kind, value)
+        kind = type(obj)._ferrule_storage[self.name][0]
+        value = _checked(f"{type(obj).__qualname__}.{self.name}", kind, value)
         object.__setattr__(obj, self.slot, value)
 
     def __delete__(self, obj: Any) -> None:
         raise AttributeError(
             f"cannot delete unboxed field {self.name!r} of record {type(obj).__qualname__!r}"
         )
+
+
+class _Checked:
+    """Data descriptor of a field whose values are checked before they are kept.
+
+    `check` is None where a subclass declares the field without one.
+    """
+
+    def __init__(self, name: str, kind: _Kind, check: Any) -> None:
+        self.name, self.kind, self.check, self.slot = name, kind, check, f"_ferrule_{name}"
+
+    def __get__(self, obj: Any, owner: type | None = None) -> Any:
+        if obj is None:
+            return self if self.check is None else self.check
+        return self.kind.fresh(getattr(obj, self.slot, self.kind.zero))
+
+    def __set__(self, obj: Any, value: Any) -> None:
+        if self.check is not None:
+            self.check._ferrule_check(value)
+        value = _checked(f"{type(obj).__qualname__}.{self.name}", self.kind, value)
+        object.__setattr__(obj, self.slot, value)
+
+    def __delete__(self, obj: Any) -> None:
+        if self.kind is not _OBJECT or self.__get__(obj) is None:
+            raise AttributeError(
+                f"{type(obj).__qualname__!r} object has no attribute {self.name!r} to delete"
+            )
+        object.__delattr__(obj, self.slot)
+
+
+def _take_checks(
+    name: str, bases: tuple[type, ...], body: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The objects that check fields, and the body without them."""
+    annotations = dict(body.get("__annotations__", {}))
+    checks, rest = {}, dict(body)
+    for key, value in body.items():
+        meaning = str(annotations.get(key, ""))
+        if not hasattr(type(value), "_ferrule_check") or "ClassVar" in meaning:
+            continue
+        if "InitVar" in meaning:
+            raise TypeError(f"{name}.{key}: an InitVar cannot be checked")
+        checks[key] = rest.pop(key)
+        again = any(key in getattr(base, "_ferrule_storage", ()) for base in bases)
+        if key not in annotations and not again:
+            annotations[key], rest[key] = object, field(default=None, init=False)
+    return checks, {**rest, "__annotations__": annotations} if checks else body
 
 
 class _CachedProperty(functools.cached_property[Any]):
@@ -325,8 +376,39 @@ def _frozen_delattr(self: Any, name: str) -> None:
     object.__delattr__(self, name)
 
 
-# per field: its kind, whether that is certain, and the annotation it was read from
-_Storage = dict[str, tuple[_Kind, bool, Any]]
+# per field: its kind, whether that is certain, the annotation it was read from, and whether that
+# is sensitive
+_Storage = dict[str, tuple[_Kind, bool, Any, bool]]
+
+
+def _make_repr(names: list[str], storage: _Storage) -> Callable[[Any], str]:
+    @reprlib.recursive_repr()
+    def __repr__(self: Any) -> str:
+        shown = ("***" if storage[name][3] else repr(getattr(self, name)) for name in names)
+        fields = ", ".join(f"{name}={text}" for name, text in zip(names, shown, strict=True))
+        return f"{type(self).__qualname__}({fields})"
+
+    return __repr__
+
+
+def _is_sensitive(tp: Any, names: dict[str, Any], seen: tuple[Any, ...] = ()) -> bool:
+    """Does an annotation say "sensitive_data", at whatever depth?"""
+    text = tp.__forward_arg__ if isinstance(tp, typing.ForwardRef) else tp
+    try:
+        tp = eval(text, names) if isinstance(text, str) else tp
+    except Exception:
+        return "Sensitive" in text or "sensitive_data" in text
+    if isinstance(tp, type) or typing.get_origin(tp) is typing.Literal:
+        return False
+    if any(tp is other for other in seen):
+        return False
+    for mark in getattr(tp, "__metadata__", ()):
+        with contextlib.suppress(Exception):
+            if mark in {"sensitive_data"}:
+                return True
+    parts = [getattr(tp, name, int) for name in ("__origin__", "__value__", "__supertype__")]
+    parts += getattr(tp, "__args__", ())
+    return any(_is_sensitive(part, names, (*seen, tp)) for part in parts)
 
 
 class _Quiet:
@@ -362,6 +444,7 @@ def _storage(draft: type, body: dict[str, Any], own: Iterable[str], packed: bool
         inherited.update(store)
     names = {**vars(sys.modules.get(draft.__module__, typing))}
     names.update({param.__name__: param for param in getattr(draft, "__type_params__", ())})
+    names.update(body)
     storage: _Storage = {}
     for item in dataclasses.fields(draft):
         if item.name in inherited and item.name not in own:
@@ -370,14 +453,17 @@ def _storage(draft: type, body: dict[str, Any], own: Iterable[str], packed: bool
         where, tp, resolved = f"{draft.__qualname__}.{item.name}", item.type, True
         try:
             while isinstance(tp, str):
-                tp = eval(tp, names, dict(body))
+                tp = eval(tp, names)
         except Exception:
             tp, resolved = object, False
         kind = _kind_of(where, tp, packed)
         if item.name in inherited and inherited[item.name][0] != kind:
             had = inherited[item.name][0]
             raise TypeError(f"{where}: redeclared as {kind.wanted}, its base stores {had.wanted}")
-        storage[item.name] = kind, resolved, tp
+        sensitive = _is_sensitive(tp if resolved else item.type, names)
+        if sensitive and kind is not _OBJECT:
+            kind = dataclasses.replace(kind, sensitive=True)
+        storage[item.name] = kind, resolved, tp, sensitive
     return storage
 
 
@@ -399,6 +485,9 @@ class RecordMeta(type):
             options.update(getattr(base, "_ferrule_options", {}))
         options.update({key: keywords.pop(key) for key in _OPTIONS & keywords.keys()})
         _check_bases(name, bases)
+        checks, body = _take_checks(body.get("__qualname__", name), bases, body)
+        if checks and not options.get("frozen") and {"__setattr__", "__delattr__"} & body.keys():
+            raise TypeError(f"{name}: checked fields do not go with a __setattr__ of the class")
         draft, given = _make_draft(mcls, name, bases, body, options)
         own = inspect.get_annotations(draft)
         storage = _storage(draft, body, own, bool(options.get("packed")))
@@ -414,6 +503,8 @@ class RecordMeta(type):
         if made.get("__hash__") is not None:
             hashed = [f.name for f in real if (f.compare if f.hash is None else f.hash)]
             replaced["__hash__"] = _make_hash(hashed, storage)
+        if any(storage[f.name][3] for f in real):
+            replaced["__repr__"] = _make_repr([f.name for f in real if f.repr], storage)
         if options.get("frozen"):
             replaced.update(__setattr__=_frozen_setattr, __delattr__=_frozen_delattr)
         for key in replaced.keys() & made.keys() - body.keys():
@@ -429,6 +520,13 @@ class RecordMeta(type):
                 slots.append(unboxed.slot if unboxed else key)
                 if unboxed:
                     namespace[key] = unboxed
+        for key in storage.keys() & (own.keys() | checks.keys()):
+            had = [inspect.getattr_static(base, key, None) for base in bases]
+            if key in checks or any(isinstance(one, _Checked) for one in had):
+                namespace[key] = held = _Checked(key, storage[key][0], checks.get(key))
+                slots = [slot for slot in slots if slot != key]
+                if held.slot not in slots and not hasattr(draft, held.slot):
+                    slots.append(held.slot)
         slots.extend({"__weakref__"} & set(vars(draft)["__slots__"]))
         if not draft.__dictoffset__:
             for key, value in namespace.items():
@@ -437,7 +535,10 @@ class RecordMeta(type):
                     if "_ferrule_cache" not in slots and not hasattr(draft, "_ferrule_cache"):
                         slots.append("_ferrule_cache")
         namespace["__slots__"] = tuple(slots)
-        return super().__new__(mcls, name, bases, namespace, **keywords)
+        cls = super().__new__(mcls, name, bases, namespace, **keywords)
+        for key, check in checks.items():
+            check._ferrule_bind(cls, key)
+        return cls
 
     def __init__(cls, *args: Any, **keywords: Any) -> None:
         super().__init__(*args)
@@ -462,7 +563,8 @@ def _make_draft(
     }
     draft: Any = type.__new__(mcls, name, (_Quiet, *bases), given)
     for key in annotations:  # a descriptor of a base is not a default
-        if key not in body and isinstance(getattr(draft, key, None), _Unboxed):
+        held = inspect.getattr_static(draft, key, None)
+        if key not in body and isinstance(held, (_Unboxed, _Checked)):
             type.__setattr__(draft, key, field())
     choice = {key: options[key] for key in _DATACLASS_OPTIONS & options.keys()}
     return _dataclass(draft, slots=True, weakref_slot=bool(options.get("weakref")), **choice), given
@@ -520,7 +622,9 @@ class Record(metaclass=RecordMeta):
             names = type(self)._ferrule_storage  # type: ignore[attr-defined]
             state = {}, dict(zip(names, state, strict=False))
         for name, value in {**(state[0] or {}), **state[1]}.items():
-            object.__setattr__(self, name, value)
+            unset = value is None and hasattr(inspect.getattr_static(self, name, None), "check")
+            if not unset:
+                object.__setattr__(self, name, value)
 
 
 class AbstractRecordMeta(RecordMeta, type(typing.Protocol)):  # type: ignore[misc]
@@ -546,7 +650,7 @@ def layout(cls: Any) -> Layout:
     taken: set[int] = set()
     placed = []
     storage: _Storage = getattr(cls, "_ferrule_storage", {})
-    for name, (kind, resolved, _) in storage.items():
+    for name, (kind, resolved, *_) in storage.items():
         offset = 0
         while not taken.isdisjoint(range(offset, offset + kind.size)):
             offset += kind.alignment
