@@ -217,6 +217,26 @@ COLUMNS = {
     "singleton": {"article": "article", "functools.cache": "`functools.cache`"},
     "model_inference": {"article": "article", "function": "function"},
     "compute": {"article": "article", "numpy": "NumPy"},
+    "descriptor": {
+        "ferrule, slots": "the same, slots",
+        "ferrule, record": "the same, record",
+        "article": "article",
+        "atom": "atom",
+        "slot": "unchecked slot",
+    },
+    "constraint": {"typing": "`get_type_hints`", "pure": "pure Python"},
+    "validate": {"typing": "article", "pydantic": "pydantic"},
+    "regex": {"by hand": "`re`"},
+    "email": {"validate": "by `validate`", "email-validator": "email-validator"},
+    "checked": {
+        "beartype": "beartype",
+        "pydantic": "pydantic",
+        "by hand": "by hand",
+        "bare": "bare function",
+    },
+    "mask": {"typing": "article", "pure": "pure Python"},
+    "sql_schema": {"typing": "article", "sqlalchemy": "SQLAlchemy"},
+    "validated_meta": {"article": "article", "type": "`type`"},
 }
 #: Columns of the README table of containers.
 CONTAINERS = {

@@ -115,6 +115,32 @@ cached(300), cached(300, y=1)
 key, floats = int("300"), [i / 10 for i in range(10)]
 """
 
+VALIDATION = """
+from typing import Annotated
+from ferrule.records import Record
+from ferrule.validation import (
+    Bounded, Email, Ge, Le, MinLength, Regex, Sensitive, checked, constraints, mask, validate
+)
+class Config:
+    port = Bounded(1, 65535)
+class CheckedRecord(Record):
+    port: int = Bounded(1, 65535)
+class User:
+    name: Annotated[str, MinLength(3)]
+    age: Annotated[int, Ge(0)]
+    token: Annotated[str, Sensitive]
+    def __init__(self):
+        self.name, self.age, self.token = "alice", 30, "hunter2"
+Name, Address = Annotated[str, MinLength(3)], Annotated[str, Email]
+@checked
+def f(a: Annotated[int, Ge(0), Le(100)], b: Annotated[str, MinLength(1)], c: list[int]) -> int:
+    return a
+config, record, user, items = Config(), CheckedRecord(80), User(), [1, 2]
+config.port = 80
+word = Regex("^[a-zA-Z0-9_]+$")
+constraints(Name), validate(user, User), mask(user), validate("a@b.co", Address)
+"""
+
 #: One line per kernel; a room adds its own.
 KERNELS = {
     "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
@@ -151,6 +177,16 @@ KERNELS = {
     "cache hit by keyword": Kernel("cached(key, y=1)", CALLS),
     "decorate": Kernel("calls.counted(f)", CALLS),
     "above, ten floats": Kernel("above(floats, 0.5)", CALLS),
+    "bounded read": Kernel("config.port", VALIDATION),
+    "bounded write": Kernel("config.port = 443", VALIDATION),
+    "record, checked write": Kernel("record.port = 443", VALIDATION),
+    "constraints of an annotation": Kernel("constraints(Name)", VALIDATION),
+    "validate a str": Kernel("validate('alice', Name)", VALIDATION),
+    "validate an object": Kernel("validate(user, User)", VALIDATION),
+    "regex search": Kernel("word.search('alice_wonder')", VALIDATION),
+    "email": Kernel("validate('john.smith@example.com', Address)", VALIDATION),
+    "checked call": Kernel("f(1, 'x', items)", VALIDATION),
+    "mask": Kernel("mask(user)", VALIDATION),
     "asyncgen tracked": Kernel("drive()", TRACKED, "tracker.stop()"),
 }
 

@@ -223,7 +223,7 @@ check_length(sql_column *c, constraint_kind kind, PyObject *length)
 /* ---- patterns */
 
 static int
-check_pattern(sql_column *c, PyObject *regex, PyObject *pattern, long flags)
+check_pattern(sql_column *c, PyObject *pattern, long flags)
 {
     enum { ASCII = 256, UNICODE = 32, DOTALL = 16 };
     Py_ssize_t size;
@@ -259,7 +259,6 @@ check_pattern(sql_column *c, PyObject *regex, PyObject *pattern, long flags)
                      : 0;
     }
     Py_XDECREF(text);
-    (void)regex;
     return status;
 }
 
@@ -276,7 +275,7 @@ check_regex(sql_column *c, PyObject *regex)
         long bits = PyLong_AsLong(flags);
         status = bits == -1 && PyErr_Occurred()
                      ? -1
-                     : check_pattern(c, regex, pattern, bits);
+                     : check_pattern(c, pattern, bits);
         Py_DECREF(flags);
     }
     else if (found == 0) {
