@@ -42,7 +42,6 @@ __all__ = [
     "Le",
     "Length",
     "Lt",
-    "MaskingFilter",
     "MaxLength",
     "MinLength",
     "MultipleOf",
