@@ -230,6 +230,52 @@ is_simple(const record_class *cls)
     return plan->bare && base != NULL;
 }
 
+/* Does the class find a data descriptor of a class that is no record before
+ * the field's own? 1: a TypeError is set, 0, -1
+ */
+static int
+is_overridden(const record_class *cls, const record_field *field)
+{
+    PyObject *mro = Py_NewRef(cls->heap.ht_type.tp_mro), *found = NULL;
+    Py_ssize_t i = 0;
+    int status = 0;
+    while (status == 0 && i < PyTuple_GET_SIZE(mro)) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i++);
+        status =
+            PyDict_GetItemRef(fe_type_dict_borrow(base), field->name, &found);
+    }
+    if (status > 0) {
+        PyTypeObject *base = (PyTypeObject *)PyTuple_GET_ITEM(mro, i - 1);
+        status = Py_TYPE(found)->tp_descr_set != NULL
+                 && !records_is_class(cls->state, (PyObject *)base);
+        if (status) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U.%U: the field is hidden by the %s of base %s",
+                         cls->plan->qualname, field->name,
+                         Py_TYPE(found)->tp_name, base->tp_name);
+        }
+    }
+    Py_XDECREF(found);
+    Py_DECREF(mro);
+    return status;
+}
+
+/* Only one of several bases can come before the one with the field. 0 or -1 */
+static int
+check_overridden(const record_class *cls)
+{
+    const record_plan *plan = cls->plan;
+    if (PyTuple_GET_SIZE(cls->heap.ht_type.tp_bases) < 2) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i < plan->field_count; i++) {
+        if (is_overridden(cls, &plan->fields[i]) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int
 bind_plan(record_class *cls, record_class *base, PyObject *module)
 {
@@ -249,7 +295,8 @@ bind_plan(record_class *cls, record_class *base, PyObject *module)
         return -1;
     }
     set_memory(cls, base);
-    if (!plan->plain && add_descriptors(cls, dict, inherited) < 0) {
+    if ((!plan->plain && add_descriptors(cls, dict, inherited) < 0)
+        || check_overridden(cls) < 0) {
         return -1;
     }
     if (type->tp_new == PyBaseObject_Type.tp_new || base == NULL) {

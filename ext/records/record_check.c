@@ -169,7 +169,10 @@ int
 records_check_value(const record_plan *plan, Py_ssize_t index, PyObject *value)
 {
     const record_check *check = &plan->checks[index];
-    return check->check != NULL ? check->how->check(check->check, value) : 0;
+    int sensitive = plan->fields[index].flags & FE_FIELD_SENSITIVE;
+    return check->check != NULL
+               ? check->how->check(check->check, value, sensitive)
+               : 0;
 }
 
 /* A table's cell: a null is what the column says it may be */
@@ -283,7 +286,9 @@ records_setattr_checked(PyObject *self, PyObject *name, PyObject *value)
     }
     const record_field field = slot->field;
     if (slot->how != NULL && slot->check != NULL
-        && slot->how->check(slot->check, value) < 0) {
+        && slot->how->check(slot->check, value,
+                            field.flags & FE_FIELD_SENSITIVE)
+               < 0) {
         return -1;
     }
     if (FE_LIKELY(field.kind == FE_OBJECT)) {

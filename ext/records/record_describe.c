@@ -142,20 +142,94 @@ records_signature(PyObject *cls, bool with_self)
 
 /* ---------------------------------------------------- lazy attributes */
 
-typedef enum { LAZY_DOC, LAZY_FIELDS, LAZY_PARAMS, LAZY_OPTIONS } lazy_kind;
+typedef enum {
+    LAZY_DOC,
+    LAZY_FIELDS,
+    LAZY_PARAMS,
+    LAZY_OPTIONS,
+    LAZY_STARS, /* no attribute: shows as *** */
+} lazy_kind;
 
 typedef struct {
     PyObject_HEAD lazy_kind kind;
 } lazy_object;
 
+static PyObject *lazy_new(records_state *state, lazy_kind kind);
+
+/* new: obj.replace(keyword=value) */
+static PyObject *
+replaced(PyObject *obj, const char *keyword, PyObject *value)
+{
+    PyObject *method = fe_getattr(obj, "replace");
+    PyObject *kwargs =
+        method != NULL ? Py_BuildValue("{sO}", keyword, value) : NULL;
+    PyObject *args = kwargs != NULL ? PyTuple_New(0) : NULL;
+    PyObject *result =
+        args != NULL ? PyObject_Call(method, args, kwargs) : NULL;
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    Py_XDECREF(method);
+    return result;
+}
+
+/* new: an inspect.Parameter whose default does not show, if it is of a
+ * sensitive field
+ */
+static PyObject *
+without_secret(const record_plan *plan, PyObject *parameter, PyObject *stars)
+{
+    PyObject *field = NULL, *result = NULL;
+    PyObject *name = fe_getattr(parameter, "name");
+    int found =
+        name != NULL ? PyDict_GetItemRef(plan->by_name, name, &field) : -1;
+    if (found >= 0) {
+        const field_object *known = (const field_object *)field;
+        bool hide =
+            known != NULL && known->sensitive && known->default_value != NULL;
+        result = hide ? replaced(parameter, "default", stars)
+                      : Py_NewRef(parameter);
+    }
+    Py_XDECREF(field);
+    Py_XDECREF(name);
+    return result;
+}
+
+/* new: the signature (stolen) without the defaults of sensitive fields */
+static PyObject *
+without_secrets(const record_class *cls, PyObject *signature)
+{
+    const record_plan *plan = cls->plan;
+    PyObject *stars = lazy_new(cls->state, LAZY_STARS);
+    PyObject *all = stars != NULL ? fe_getattr(signature, "parameters") : NULL;
+    PyObject *list = all != NULL ? PyMapping_Values(all) : NULL;
+    for (Py_ssize_t i = 0; list != NULL && i < PyList_GET_SIZE(list); i++) {
+        PyObject *one = without_secret(plan, PyList_GET_ITEM(list, i), stars);
+        if (one == NULL || PyList_SetItem(list, i, one) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    PyObject *result =
+        list != NULL ? replaced(signature, "parameters", list) : NULL;
+    Py_XDECREF(stars);
+    Py_XDECREF(all);
+    Py_XDECREF(list);
+    Py_DECREF(signature);
+    return result;
+}
+
 /* "SensorReading(timestamp: i64, …)", as dataclasses writes it */
 static PyObject *
 make_doc(PyObject *cls)
 {
+    const record_class *record = RECORD_CLASS(cls);
     PyObject *inspect = PyImport_ImportModule("inspect");
     PyObject *signature =
         inspect != NULL ? PyObject_CallMethod(inspect, "signature", "O", cls)
                         : NULL;
+    if (signature != NULL && record->plan->sensitive
+        && record->plan->by_name != NULL) {
+        signature = without_secrets(record, signature);
+    }
     PyObject *text = signature != NULL ? PyObject_Str(signature) : NULL;
     PyObject *short_text = NULL, *result = NULL;
     Py_XDECREF(inspect);
@@ -256,6 +330,8 @@ lazy_tp_descr_get(PyObject *op, PyObject *Py_UNUSED(obj), PyObject *type)
         return make_options(type);
     case LAZY_FIELDS:
         break;
+    case LAZY_STARS:
+        return Py_NewRef(op);
     }
     PyObject *by_name = RECORD_CLASS(type)->plan->by_name;
     return by_name != NULL ? PyDict_Copy(by_name) : PyDict_New();
@@ -305,8 +381,17 @@ lazy_tp_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
+static PyObject *
+lazy_tp_repr(PyObject *op)
+{
+    return ((lazy_object *)op)->kind == LAZY_STARS
+               ? PyUnicode_FromString("***")
+               : PyUnicode_FromFormat("<%s at %p>", Py_TYPE(op)->tp_name, op);
+}
+
 static PyType_Slot lazy_slots[] = {
     {Py_tp_descr_get, FE_SLOT(lazy_tp_descr_get)},
+    {Py_tp_repr, FE_SLOT(lazy_tp_repr)},
     {Py_tp_dealloc, FE_SLOT(lazy_tp_dealloc)},
     {0, NULL},
 };

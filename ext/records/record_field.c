@@ -285,6 +285,23 @@ static PyMemberDef field_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+/* One attribute in the repr; a sensitive field's default does not show. */
+static int
+show_part(fe_text *text, field_object *self, const char *name)
+{
+    if (fe_text_literal(text, name) < 0 || fe_text_literal(text, "=") < 0) {
+        return -1;
+    }
+    if (self->sensitive && self->default_value != NULL
+        && strcmp(name, "default") == 0) {
+        return fe_text_literal(text, "***");
+    }
+    PyObject *value = PyObject_GetAttrString((PyObject *)self, name);
+    int status = value != NULL ? fe_text_repr(text, value) : -1;
+    Py_XDECREF(value);
+    return status;
+}
+
 static PyObject *
 field_tp_repr(field_object *self)
 {
@@ -299,14 +316,10 @@ field_tp_repr(field_object *self)
     fe_text_init(&text);
     int status = fe_text_literal(&text, "Field(");
     for (int i = 0; status == 0 && names[i] != NULL; i++) {
-        PyObject *value = PyObject_GetAttrString((PyObject *)self, names[i]);
-        status = value == NULL || (i > 0 && fe_text_literal(&text, ",") < 0)
-                         || fe_text_literal(&text, names[i]) < 0
-                         || fe_text_literal(&text, "=") < 0
-                         || fe_text_repr(&text, value) < 0
+        status = (i > 0 && fe_text_literal(&text, ",") < 0)
+                         || show_part(&text, self, names[i]) < 0
                      ? -1
                      : 0;
-        Py_XDECREF(value);
     }
     PyObject *result = NULL;
     if (status == 0 && fe_text_literal(&text, ")") == 0) {

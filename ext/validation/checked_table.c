@@ -123,6 +123,33 @@ checked_local_names(PyObject *globals, PyObject *qualname)
     return same ? PyFrame_GetLocals(frame) : PyDict_New();
 }
 
+/* Each type parameter by its name. 0, or -1 with an exception */
+static int
+checked_add_params(PyObject *names, PyObject *params)
+{
+    int result = 0;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(params) && result == 0; i++) {
+        PyObject *param = PyTuple_GET_ITEM(params, i);
+        PyObject *name = fe_getattr(param, "__name__");
+        result = name != NULL ? PyDict_SetItem(names, name, param) : -1;
+        Py_XDECREF(name);
+    }
+    return result;
+}
+
+/* A class and its type parameters. 0, or -1 with an exception */
+static int
+checked_add_class(PyObject *names, PyObject *cls, PyObject *name)
+{
+    PyObject *params;
+    int result = fe_find_attr(cls, "__type_params__", &params);
+    if (result > 0 && PyTuple_Check(params)) {
+        result = checked_add_params(names, params);
+    }
+    Py_XDECREF(params);
+    return result < 0 ? -1 : PyDict_SetItem(names, name, cls);
+}
+
 /* new: the class a method was defined in, by its own name; no names where
  * `first`, the first argument of the call, is not of it. For classes in
  * functions: of others the module knows by now.
@@ -145,7 +172,7 @@ checked_own_class(PyObject *first, PyObject *qualname)
         }
         PyHeapTypeObject *heap = (PyHeapTypeObject *)cls;
         if (PyUnicode_Compare(heap->ht_qualname, parent) == 0) {
-            result = PyDict_SetItem(names, heap->ht_name, (PyObject *)cls);
+            result = checked_add_class(names, (PyObject *)cls, heap->ht_name);
             break;
         }
     }
@@ -165,13 +192,7 @@ checked_with_params(PyObject *names, PyObject *params)
 {
     PyObject *all = PyDict_New();
     int result = all != NULL ? PyDict_Update(all, names) : -1;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(params) && result == 0; i++) {
-        PyObject *param = PyTuple_GET_ITEM(params, i);
-        PyObject *name = fe_getattr(param, "__name__");
-        result = name != NULL ? PyDict_SetItem(all, name, param) : -1;
-        Py_XDECREF(name);
-    }
-    if (result < 0) {
+    if (result < 0 || checked_add_params(all, params) < 0) {
         Py_CLEAR(all);
     }
     return all;
@@ -368,12 +389,15 @@ checked_check_default(const checked_scope *scope, const checked_place *place,
                       struct validate_plan *plan)
 {
     PyObject *value = Py_XNewRef(place->default_value);
-    if (value == NULL || plan == NULL) {
+    if (value == NULL || plan == NULL || validate_quick(plan, value)) {
         Py_XDECREF(value);
         return 0;
     }
-    const validate_path root = {NULL, place->where, 0};
-    PyObject *now = validate_run(scope->state, plan, value, &root);
+    PyObject *where = PyUnicode_FromFormat("default of %U", place->where);
+    const validate_path root = {NULL, where, 0};
+    PyObject *now =
+        where != NULL ? validate_run(scope->state, plan, value, &root) : NULL;
+    Py_XDECREF(where);
     int result = now != NULL ? 0 : -1;
     if (now != NULL && now != value) {
         PyErr_Format(PyExc_ValueError,

@@ -8,11 +8,25 @@
 
 /* ---- arguments */
 
-static bool
+/* Is it unequal to itself? Decimal's signalling NaN does not compare. 1, 0, -1
+ */
+static int
 constraint_is_nan(PyObject *value)
 {
-    return PyFloat_Check(value)
-           && PyFloat_AS_DOUBLE(value) != PyFloat_AS_DOUBLE(value);
+    PyObject *same = PyObject_RichCompare(value, value, Py_EQ);
+    int is = same != NULL ? PyObject_Not(same) : -1;
+    Py_XDECREF(same);
+    if (is < 0 && PyErr_ExceptionMatches(PyExc_ArithmeticError)) {
+        PyErr_Clear(); /* ArithmeticError: as said above */
+        return 1;
+    }
+    if (is < 0 && PyErr_ExceptionMatches(PyExc_Exception)
+        && !PyErr_ExceptionMatches(PyExc_MemoryError)
+        && !PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        PyErr_Clear(); /* Exception: it does not compare, so it is no NaN */
+        return 0;
+    }
+    return is;
 }
 
 static const char *
@@ -20,6 +34,27 @@ short_name(PyTypeObject *type)
 {
     const char *dot = strrchr(type->tp_name, '.');
     return dot != NULL ? dot + 1 : type->tp_name;
+}
+
+PyObject *
+constraint_repr(PyObject *value)
+{
+    PyObject *repr = PyObject_Repr(value);
+    if (repr != NULL || !PyErr_ExceptionMatches(PyExc_Exception)
+        || PyErr_ExceptionMatches(PyExc_MemoryError)
+        || PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        return repr;
+    }
+    PyErr_Clear(); /* Exception: its own repr fails, the text need not */
+    if (!PyLong_Check(value)) {
+        return PyUnicode_FromFormat("<%s object>", short_name(Py_TYPE(value)));
+    }
+    PyObject *bits = PyObject_CallMethod((PyObject *)&PyLong_Type,
+                                         "bit_length", "O", value);
+    PyObject *text =
+        bits != NULL ? PyUnicode_FromFormat("int of %S bits", bits) : NULL;
+    Py_XDECREF(bits);
+    return text;
 }
 
 int
@@ -49,9 +84,13 @@ constraint_length(const char *name, PyObject *value)
         length = -1;
     }
     if (length < 0) {
-        PyErr_Format(PyExc_ValueError,
-                     "%s: wanted a length from 0 to %zd, got %R", name,
-                     PY_SSIZE_T_MAX, value);
+        PyObject *got = constraint_repr(value);
+        if (got != NULL) {
+            PyErr_Format(PyExc_ValueError,
+                         "%s: wanted a length from 0 to %zd, got %U", name,
+                         PY_SSIZE_T_MAX, got);
+            Py_DECREF(got);
+        }
         return NULL;
     }
     return PyLong_FromSsize_t(length);
@@ -64,28 +103,32 @@ constraint_check_bound(const char *name, PyObject *value)
         PyErr_Format(PyExc_TypeError, "%s: wanted a bound, got None", name);
         return -1;
     }
-    if (constraint_is_nan(value)) {
+    int nan = constraint_is_nan(value);
+    if (nan > 0) {
         PyErr_Format(PyExc_ValueError, "%s: NaN is no bound", name);
-        return -1;
     }
-    return 0;
+    return nan != 0 ? -1 : 0;
 }
 
 static int
 constraint_check_divisor(const char *name, PyObject *value)
 {
-    if (!PyNumber_Check(value)) {
+    PyNumberMethods *number = Py_TYPE(value)->tp_as_number;
+    if (number == NULL || number->nb_remainder == NULL
+        || PyUnicode_Check(value) || PyBytes_Check(value)
+        || PyByteArray_Check(value)) { /* there % formats */
         PyErr_Format(PyExc_TypeError, "%s: wanted a number, got %.100s", name,
                      short_name(Py_TYPE(value)));
         return -1;
     }
     int truth = PyObject_IsTrue(value);
-    if (truth == 0 || (truth > 0 && constraint_is_nan(value))) {
+    int nan = truth > 0 ? constraint_is_nan(value) : 0;
+    if (truth == 0 || nan > 0) {
         PyErr_Format(PyExc_ValueError,
                      "%s: wanted a number other than 0, got %R", name, value);
         return -1;
     }
-    return truth < 0 ? -1 : 0;
+    return truth < 0 || nan < 0 ? -1 : 0;
 }
 
 static int
@@ -105,6 +148,34 @@ constraint_check_zone(const char *name, PyObject *value)
     return found > 0 ? 0 : -1;
 }
 
+static const char *const interval_names[] = {"gt", "ge", "lt", "le"};
+
+/* Two bounds of an interval, by their places in it. 0 or -1 */
+static int
+constraint_check_sides(const char *name, PyObject *below, int low,
+                       PyObject *above, int high)
+{
+    int empty = constraint_contradict(below, low == 0, above, high == 2);
+    if (empty < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* TypeError: the operands do not go together */
+        PyErr_Format(PyExc_TypeError, "%s: %s and %s cannot be compared", name,
+                     interval_names[low], interval_names[high]);
+    }
+    if (empty <= 0) {
+        return empty;
+    }
+    PyObject *least = constraint_repr(below);
+    PyObject *most = least != NULL ? constraint_repr(above) : NULL;
+    if (most != NULL) {
+        PyErr_Format(PyExc_ValueError, "%s: nothing is %s %U and %s %U", name,
+                     low == 0 ? ">" : ">=", least,
+                     high == 2 ? "<" : "<=", most);
+    }
+    Py_XDECREF(most);
+    Py_XDECREF(least);
+    return -1;
+}
+
 /* bounds: a tuple gt, ge, lt, le */
 static int
 constraint_check_interval(const char *name, PyObject *bounds)
@@ -113,19 +184,8 @@ constraint_check_interval(const char *name, PyObject *bounds)
         for (int high = 2; high < 4; high++) {
             PyObject *below = PyTuple_GET_ITEM(bounds, low);
             PyObject *above = PyTuple_GET_ITEM(bounds, high);
-            if (below == Py_None || above == Py_None) {
-                continue;
-            }
-            int empty =
-                constraint_contradict(below, low == 0, above, high == 2);
-            if (empty < 0) {
-                return -1;
-            }
-            if (empty) {
-                PyErr_Format(PyExc_ValueError,
-                             "%s: nothing is %s %R and %s %R", name,
-                             low == 0 ? ">" : ">=", below,
-                             high == 2 ? "<" : "<=", above);
+            if (below != Py_None && above != Py_None
+                && constraint_check_sides(name, below, low, above, high) < 0) {
                 return -1;
             }
         }
@@ -376,8 +436,6 @@ constant_tp_call(PyObject *self, PyObject *args, PyObject *kwargs)
 
 /* ---- reading them */
 
-static const char *const interval_names[] = {"gt", "ge", "lt", "le"};
-
 PyObject *
 Interval_get(PyObject *self, void *closure)
 {
@@ -420,8 +478,12 @@ Interval_tp_repr(PyObject *self)
         if (bound == Py_None) {
             continue;
         }
+        PyObject *shown = constraint_repr(bound);
         PyObject *part =
-            PyUnicode_FromFormat("%s=%R", interval_names[i], bound);
+            shown != NULL
+                ? PyUnicode_FromFormat("%s=%U", interval_names[i], shown)
+                : NULL;
+        Py_XDECREF(shown);
         int failed = part == NULL || PyList_Append(parts, part) < 0;
         Py_XDECREF(part);
         if (failed) {
@@ -436,6 +498,17 @@ Interval_tp_repr(PyObject *self)
     Py_XDECREF(joined);
     Py_XDECREF(comma);
     Py_DECREF(parts);
+    return text;
+}
+
+/* new: "Ge(5)" */
+static PyObject *
+constraint_value_repr(const char *name, PyObject *value)
+{
+    PyObject *shown = constraint_repr(value);
+    PyObject *text =
+        shown != NULL ? PyUnicode_FromFormat("%s(%U)", name, shown) : NULL;
+    Py_XDECREF(shown);
     return text;
 }
 
@@ -456,7 +529,7 @@ constraint_tp_repr(PyObject *self)
         CONSTRAINT(self)->kind == CONSTRAINT_INTERVAL ? Interval_tp_repr(self)
         : other != NULL
             ? PyUnicode_FromFormat("%s(%R, %R)", name, value, other)
-            : PyUnicode_FromFormat("%s(%R)", name, value);
+            : constraint_value_repr(name, value);
     Py_ReprLeave(self);
     return text;
 }
@@ -688,7 +761,11 @@ static FE_NOINLINE PyObject *
 constraints_find(validation_state *state, PyObject *tp)
 {
     constraint_facts facts;
-    if (constraint_facts_of(state, tp, NULL, &facts) < 0) {
+    PyObject *where = PyUnicode_FromString("constraints()");
+    int failed =
+        where != NULL ? constraint_facts_of(state, tp, where, &facts) : -1;
+    Py_XDECREF(where);
+    if (failed < 0) {
         return NULL;
     }
     PyObject *found = Py_NewRef(facts.constraints);

@@ -67,6 +67,11 @@ constraint_kind constraint_kind_of(validation_state *state, PyObject *obj);
 PyObject *constraint_new(validation_state *state, constraint_kind kind,
                          PyObject *value, PyObject *other);
 
+/* new: repr(value) for a text; "int of 20000 bits" or "<X object>" where repr
+ * raises an Exception (ints have a limit of digits)
+ */
+PyObject *constraint_repr(PyObject *value);
+
 /* Can nothing be above low and below high? 1, 0, or -1: they do not compare */
 int constraint_contradict(PyObject *low, bool low_open, PyObject *high,
                           bool high_open);

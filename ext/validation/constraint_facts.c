@@ -144,6 +144,10 @@ static int
 facts_form_known(validation_state *state, PyObject *form)
 {
     PyObject *code = PyDict_GetItemWithError(state->typing_forms, form);
+    if (code == NULL && PyErr_Occurred()
+        && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* TypeError: not hashable, so no form */
+    }
     return code != NULL       ? (int)PyLong_AsLong(code)
            : PyErr_Occurred() ? -1
                               : TYPING_NONE;
@@ -259,7 +263,43 @@ facts_own(facts_gather *gather, constraint_kind kind, PyObject *meta)
     return PyList_Append(gather->found, meta);
 }
 
-/* "min_len:3": our own str, and nothing else that int() would take */
+/* 1, 0, -1 */
+static int
+facts_word_starts(PyObject *word, const char *with)
+{
+    PyObject *start = PyUnicode_FromString(with);
+    Py_ssize_t does =
+        start != NULL ? PyUnicode_Tailmatch(word, start, 0, PY_SSIZE_T_MAX, -1)
+                      : -1;
+    Py_XDECREF(start);
+    return (int)does;
+}
+
+/* new: the number of a word like "min_len:3", and nothing else that int()
+ * would take; NULL with ValueError
+ */
+static PyObject *
+facts_word_number(PyObject *word)
+{
+    const Py_ssize_t start = 8, end = PyUnicode_GET_LENGTH(word);
+    bool digits = start < end && end - start < 1000;
+    for (Py_ssize_t i = start; digits && i < end; i++) {
+        Py_UCS4 character = PyUnicode_READ_CHAR(word, i);
+        digits = character >= '0' && character <= '9';
+    }
+    if (!digits) {
+        PyErr_Format(PyExc_ValueError, "%R wants a length after the colon",
+                     word);
+        return NULL;
+    }
+    PyObject *text = PyUnicode_Substring(word, start, end);
+    PyObject *number =
+        text != NULL ? PyLong_FromUnicodeObject(text, 10) : NULL;
+    Py_XDECREF(text);
+    return number;
+}
+
+/* "min_len:3" and the like */
 static int
 facts_word(facts_gather *gather, PyObject *word)
 {
@@ -267,27 +307,17 @@ facts_word(facts_gather *gather, PyObject *word)
         return facts_own(gather, CONSTRAINT_SENSITIVE,
                          gather->state->sensitive);
     }
-    Py_ssize_t size;
-    const char *text =
-        PyUnicode_IS_ASCII(word) ? PyUnicode_AsUTF8AndSize(word, &size) : NULL;
-    bool low = text != NULL && strncmp(text, "min_len:", 8) == 0;
-    if (text == NULL || !(low || strncmp(text, "max_len:", 8) == 0) || size < 9
-        || size > 8 + 18) {
-        return text == NULL && PyErr_Occurred() ? -1 : 0;
+    int low = facts_word_starts(word, "min_len:");
+    int high = low == 0 ? facts_word_starts(word, "max_len:") : 0;
+    if (low <= 0 && high <= 0) {
+        return low < 0 ? low : high;
     }
-    int64_t length = 0;
-    for (Py_ssize_t i = 8; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            return 0;
-        }
-        length = length * 10 + (text[i] - '0');
-    }
-    PyObject *value = PyLong_FromLongLong(length);
+    PyObject *value = facts_word_number(word);
     if (value == NULL) {
         return -1;
     }
     PyObject *made = constraint_new(
-        gather->state, low ? CONSTRAINT_MIN_LENGTH : CONSTRAINT_MAX_LENGTH,
+        gather->state, low > 0 ? CONSTRAINT_MIN_LENGTH : CONSTRAINT_MAX_LENGTH,
         value, NULL);
     Py_DECREF(value);
     return facts_append_steal(gather, made);
@@ -382,6 +412,24 @@ facts_library(facts_gather *gather, PyObject *meta)
     return found < 0 ? -1 : group ? facts_each(gather, meta) : 0;
 }
 
+/* A constraint's class says nothing: it was meant to be called. 0 or -1 */
+static int
+facts_class(const facts_gather *gather, PyObject *meta)
+{
+    PyTypeObject *base = gather->state->constraint_type;
+    if ((PyTypeObject *)meta == base
+        || !PyType_IsSubtype((PyTypeObject *)meta, base)) {
+        return 0;
+    }
+    PyObject *name = fe_getattr(meta, "__name__");
+    if (name != NULL) {
+        PyErr_Format(PyExc_TypeError, "%S is a class: write %S(...)", name,
+                     name);
+        Py_DECREF(name);
+    }
+    return -1;
+}
+
 static int
 facts_metadata(facts_gather *gather, PyObject *meta)
 {
@@ -392,8 +440,11 @@ facts_metadata(facts_gather *gather, PyObject *meta)
     if (PyUnicode_Check(meta)) {
         return facts_word(gather, meta);
     }
-    if (PyType_Check(meta) || meta == Py_None || PyLong_Check(meta)
-        || PyFloat_Check(meta) || PyTuple_Check(meta) || PyDict_Check(meta)) {
+    if (PyType_Check(meta)) {
+        return facts_class(gather, meta);
+    }
+    if (meta == Py_None || PyLong_Check(meta) || PyFloat_Check(meta)
+        || PyTuple_Check(meta) || PyDict_Check(meta)) {
         return 0;
     }
     return facts_library(gather, meta);

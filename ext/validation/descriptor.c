@@ -59,6 +59,7 @@ descriptor_take_name(descriptor_object *self, PyObject *owner, PyObject *name)
     }
     PyUnicode_InternInPlace(&private_name);
     memset(self->places, 0, sizeof(self->places));
+    self->hint.type = NULL;
     Py_XSETREF(self->name, name);
     Py_XSETREF(self->private_name, private_name);
     Py_XSETREF(self->owner, Py_XNewRef(owner));
@@ -194,7 +195,8 @@ descriptor_tp_descr_set(PyObject *op, PyObject *obj, PyObject *value)
         descriptor_complain_unbound(self, obj);
         return -1;
     }
-    if (FE_LIKELY(value != NULL) && descriptor_check(self, value) < 0) {
+    if (FE_LIKELY(value != NULL)
+        && descriptor_check(self, value, obj, false) < 0) {
         return -1;
     }
     descriptor_place room;
@@ -221,9 +223,9 @@ descriptor_tp_descr_set(PyObject *op, PyObject *obj, PyObject *value)
 /* ----------------------------------------------------- in record classes */
 
 static int
-descriptor_field_check(PyObject *check, PyObject *value)
+descriptor_field_check(PyObject *check, PyObject *value, int sensitive)
 {
-    return descriptor_check(DESCRIPTOR(check), value);
+    return descriptor_check(DESCRIPTOR(check), value, NULL, sensitive);
 }
 
 /* A record writes its slot itself: what a subclass does in __set__ or __get__
@@ -620,6 +622,11 @@ descriptor_add(PyObject *module, PyType_Spec *spec)
 int
 descriptor_register(PyObject *module, validation_state *state)
 {
+    state->descriptor_annotations =
+        PyUnicode_InternFromString("__annotations__");
+    if (state->descriptor_annotations == NULL) {
+        return -1;
+    }
     state->bounded_type = descriptor_add(module, &bounded_spec);
     state->validated_type = state->bounded_type != NULL
                                 ? descriptor_add(module, &validated_spec)

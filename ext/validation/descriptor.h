@@ -7,7 +7,8 @@
 
 #define DESCRIPTOR_STATE(X)                                                   \
     X(PyTypeObject *, bounded_type)                                           \
-    X(PyTypeObject *, validated_type)
+    X(PyTypeObject *, validated_type)                                         \
+    X(PyObject *, descriptor_annotations) /* "__annotations__" */
 
 int descriptor_register(PyObject *module, validation_state *state);
 
@@ -29,6 +30,13 @@ typedef struct {
 
 enum { DESCRIPTOR_PLACES = 4 };
 
+/* Is the attribute sensitive in the instances of a type? */
+typedef struct {
+    PyTypeObject *type;   /* compared, never used; NULL: not known */
+    unsigned int version; /* of the type: what was found out holds for it */
+    bool hidden;
+} descriptor_hint;
+
 /* Bounds that are None or exact numbers a double holds, in both forms. */
 typedef struct {
     int64_t int_min, int_max;
@@ -46,20 +54,24 @@ typedef struct {
     bool quick;     /* range says all there is to say of exact int and float */
     bool validated; /* a Validated, not a Bounded */
     descriptor_place places[DESCRIPTOR_PLACES]; /* by the type's address */
+    descriptor_hint hint;                       /* of the last refusal */
 } descriptor_object;
 
 #define DESCRIPTOR(op) ((descriptor_object *)(op))
 
 /* descriptor_check.c: may the value be written? 0, or -1 with an exception.
- * Runs Python code unless both bounds and value are plain numbers.
+ * Runs Python code unless both bounds and value are plain numbers. The class
+ * of `obj` says if errors may show the value; obj NULL: `hidden` does.
  */
-int descriptor_check_slow(descriptor_object *self, PyObject *value);
+int descriptor_check_slow(descriptor_object *self, PyObject *value,
+                          PyObject *obj, bool hidden);
 /* 0, or -1: bounds that cannot be compared, or contradict each other */
 int descriptor_set_bounds(descriptor_object *self, PyObject *min_val,
                           PyObject *max_val);
 
 FE_INLINE int
-descriptor_check(descriptor_object *self, PyObject *value)
+descriptor_check(descriptor_object *self, PyObject *value, PyObject *obj,
+                 bool hidden)
 {
     const descriptor_range *range = &self->range;
     if (FE_LIKELY(self->quick)) {
@@ -77,11 +89,16 @@ descriptor_check(descriptor_object *self, PyObject *value)
             }
         }
     }
-    return descriptor_check_slow(self, value);
+    return descriptor_check_slow(self, value, obj, hidden);
 }
 
 /* descriptor_place.c: where the instances of a type keep the value; 0 or -1 */
 int descriptor_place_of(descriptor_object *self, PyTypeObject *type,
                         descriptor_place *place);
+
+/* descriptor_hide.c: do the annotations of the type say that the attribute is
+ * sensitive? 1, 0, -1. Runs Python code.
+ */
+int descriptor_is_hidden(descriptor_object *self, PyTypeObject *type);
 
 #endif

@@ -17,7 +17,9 @@ typedef struct {
     validation_state *state;
     PyObject *stars;   /* borrowed: what stands for a sensitive value */
     PyObject *factory; /* borrowed or NULL: called with name and dict of an
-                          object, gives what stands for it (logs) */
+                          object, or with an exception, method …, gives what
+                          stands for it (logs) */
+    bool probe;        /* only `hidden` is wanted */
     bool hidden;       /* something was */
 } mask_walk;
 
@@ -73,7 +75,7 @@ mask_fields(mask_walk *walk, mask_plan *plan, PyObject *value,
         }
         else {
             walk->hidden = true;
-            if (walk->factory != NULL) {
+            if (walk->factory != NULL) { /* blank may have other stars */
                 status = PyDict_SetItem(result, shape->names[i], walk->stars);
             }
         }
@@ -84,17 +86,16 @@ mask_fields(mask_walk *walk, mask_plan *plan, PyObject *value,
     return result;
 }
 
+/* new: what stands for an object with these fields (stolen, may be NULL) */
 static PyObject *
-mask_object(mask_walk *walk, mask_plan *plan, PyObject *value,
-            const mask_frame *outer)
+mask_shown(mask_walk *walk, mask_plan *plan, PyObject *fields)
 {
-    PyObject *result = mask_fields(walk, plan, value, outer);
-    if (result == NULL || walk->factory == NULL) {
-        return result;
+    if (fields == NULL || walk->factory == NULL) {
+        return fields;
     }
-    PyObject *const args[] = {plan->name, result};
+    PyObject *const args[] = {plan->name, fields};
     PyObject *shown = PyObject_Vectorcall(walk->factory, args, 2, NULL);
-    Py_DECREF(result);
+    Py_DECREF(fields);
     return shown;
 }
 
@@ -136,9 +137,10 @@ mask_key(mask_walk *walk, PyObject *key, const mask_frame *frame)
     return masked;
 }
 
+/* `own`: what the class of the mapping says of its keys, or NULL */
 static int
-mask_entry(mask_walk *walk, const mask_shape *shape, PyObject *pair,
-           PyObject *result, const mask_frame *frame)
+mask_entry(mask_walk *walk, const mask_shape *shape, const mask_shape *own,
+           PyObject *pair, PyObject *result, const mask_frame *frame)
 {
     if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
         PyErr_Format(PyExc_TypeError,
@@ -150,9 +152,11 @@ mask_entry(mask_walk *walk, const mask_shape *shape, PyObject *pair,
     if (key == NULL) {
         return -1;
     }
-    PyObject *item =
-        mask_any(walk, mask_part(shape, PyTuple_GET_ITEM(pair, 0)),
-                 PyTuple_GET_ITEM(pair, 1), frame);
+    const mask_shape *part = mask_part(own, PyTuple_GET_ITEM(pair, 0));
+    if (part == NULL) {
+        part = mask_part(shape, PyTuple_GET_ITEM(pair, 0));
+    }
+    PyObject *item = mask_any(walk, part, PyTuple_GET_ITEM(pair, 1), frame);
     int status = item != NULL ? PyDict_SetItem(result, key, item) : -1;
     Py_DECREF(key);
     Py_XDECREF(item);
@@ -160,15 +164,15 @@ mask_entry(mask_walk *walk, const mask_shape *shape, PyObject *pair,
 }
 
 static PyObject *
-mask_dict(mask_walk *walk, const mask_shape *shape, PyObject *value,
-          const mask_frame *outer)
+mask_dict(mask_walk *walk, const mask_shape *shape, const mask_shape *own,
+          PyObject *value, const mask_frame *outer)
 {
     mask_frame frame = {outer, value};
     PyObject *items = PyMapping_Items(value);
     PyObject *result = items != NULL ? PyDict_New() : NULL;
     for (Py_ssize_t i = 0; result != NULL && i < PyList_GET_SIZE(items); i++) {
         PyObject *pair = Py_NewRef(PyList_GET_ITEM(items, i));
-        if (mask_entry(walk, shape, pair, result, &frame) < 0) {
+        if (mask_entry(walk, shape, own, pair, result, &frame) < 0) {
             Py_CLEAR(result);
         }
         Py_DECREF(pair);
@@ -215,17 +219,140 @@ mask_sequence(mask_walk *walk, const mask_shape *shape, mask_class kind,
     PyObject *result =
         items != NULL ? mask_items(walk, shape, items, &frame) : NULL;
     Py_XDECREF(items);
-    if (result != NULL && kind == MASK_ROW) {
-        Py_SETREF(result, PyList_AsTuple(result));
-    }
     return result;
+}
+
+/* 1: *fields is a new dict of the items by the names that a named tuple has
+ * for them; 0: it has none; -1
+ */
+static int
+mask_named(PyObject *value, PyObject *items, PyObject **fields)
+{
+    PyObject *names;
+    *fields = NULL;
+    int found = fe_find_attr((PyObject *)Py_TYPE(value), "_fields", &names);
+    if (found > 0
+        && (!PyTuple_Check(names)
+            || PyTuple_GET_SIZE(names) != PyList_GET_SIZE(items))) {
+        found = 0;
+    }
+    if (found > 0) {
+        *fields = PyDict_New();
+        found = *fields != NULL ? 1 : -1;
+    }
+    for (Py_ssize_t i = 0; found > 0 && i < PyTuple_GET_SIZE(names); i++) {
+        if (PyDict_SetItem(*fields, PyTuple_GET_ITEM(names, i),
+                           PyList_GET_ITEM(items, i))
+            < 0) {
+            found = -1;
+        }
+    }
+    if (found <= 0) {
+        Py_CLEAR(*fields);
+    }
+    Py_XDECREF(names);
+    return found;
+}
+
+/* new: tuple; for logs the fields of a named tuple */
+static PyObject *
+mask_row(mask_walk *walk, const mask_shape *shape, mask_plan *plan,
+         PyObject *value, const mask_frame *outer)
+{
+    PyObject *items = mask_sequence(walk, shape, MASK_ROW, value, outer);
+    if (items == NULL) {
+        return NULL;
+    }
+    PyObject *fields = NULL, *result = NULL;
+    int named = walk->factory != NULL && !PyTuple_CheckExact(value)
+                    ? mask_named(value, items, &fields)
+                    : 0;
+    if (named >= 0) {
+        result =
+            named ? mask_shown(walk, plan, fields) : PyList_AsTuple(items);
+    }
+    Py_DECREF(items);
+    return result;
+}
+
+static PyObject *
+mask_namespace(mask_walk *walk, mask_plan *plan, PyObject *value,
+               const mask_frame *outer)
+{
+    mask_frame frame = {outer, value};
+    PyObject *own = fe_getattr(value, "__dict__");
+    PyObject *fields =
+        own != NULL ? mask_dict(walk, NULL, NULL, own, &frame) : NULL;
+    Py_XDECREF(own);
+    return mask_shown(walk, plan, fields);
+}
+
+/* ---- exceptions, methods … */
+
+/* Is something to be hidden in what the value holds? 1, 0, -1. The walk over
+ * it starts anew: what it comes back to is in it, but is no cycle to report.
+ */
+static int
+mask_hides(mask_walk *walk, mask_plan *plan, PyObject *value,
+           const mask_frame *outer)
+{
+    mask_walk inner = {walk->state, walk->stars, NULL, true, false};
+    mask_frame frame = {walk->probe ? outer : NULL, value};
+    PyObject *held = mask_held(plan->hold, value);
+    PyObject *seen =
+        held != NULL ? mask_items(&inner, NULL, held, &frame) : NULL;
+    Py_XDECREF(held);
+    if (seen == NULL) {
+        if (!mask_error_counts()) {
+            return -1;
+        }
+        PyErr_Clear(); /* any Exception of an attribute: what does not show */
+        return 1;
+    }
+    Py_DECREF(seen);
+    return inner.hidden;
+}
+
+static PyObject *
+mask_holder(mask_walk *walk, mask_plan *plan, PyObject *value,
+            const mask_frame *outer)
+{
+    if (walk->factory != NULL) {
+        PyObject *result = PyObject_CallOneArg(walk->factory, value);
+        walk->hidden = walk->hidden || (result != NULL && result != value);
+        return result;
+    }
+    int hides = mask_hides(walk, plan, value, outer);
+    return hides < 0 ? NULL : hides ? mask_hide(walk) : Py_NewRef(value);
 }
 
 /* ---- shapes and values */
 
-/* Can a value of this class be what the shape says? */
+/* Is the value's class one of these (weak references), or beneath one? */
 static bool
-mask_fits(const mask_shape *shape, mask_class kind)
+mask_allows(PyObject *classes, PyObject *value)
+{
+    for (Py_ssize_t i = 0; classes != NULL && i < PyTuple_GET_SIZE(classes);
+         i++) {
+        PyObject *cls =
+            Py_XNewRef(fe_weakref_peek(PyTuple_GET_ITEM(classes, i)));
+        int is = cls != NULL
+                     ? PyObject_IsSubclass((PyObject *)Py_TYPE(value), cls)
+                     : 0;
+        Py_XDECREF(cls);
+        if (is > 0) {
+            return true;
+        }
+        if (is < 0) {
+            PyErr_Clear(); /* any: a Protocol, or what an ABC's hook raises */
+        }
+    }
+    return false;
+}
+
+/* Can the value be what the shape says? */
+static bool
+mask_fits(const mask_shape *shape, mask_class kind, PyObject *value)
 {
     switch (shape->kind) {
     case MASK_ITEMS:
@@ -235,33 +362,42 @@ mask_fits(const mask_shape *shape, mask_class kind)
     case MASK_MAPPING:
     case MASK_FIELDS:
         return kind == MASK_DICT;
-    default:
-        return true; /* STARS, and an EITHER within */
+    case MASK_EITHER:
+        for (Py_ssize_t i = 0; i < shape->count; i++) {
+            if (shape->parts[i] != NULL
+                    ? mask_fits(shape->parts[i], kind, value)
+                    : mask_allows(shape->names[i], value)) {
+                return true;
+            }
+        }
+        return false;
+    case MASK_STARS:
+        break;
     }
+    return true;
 }
 
 /* The shape that applies. *hide: none does that would show the value. */
 static const mask_shape *
-mask_choose(const mask_shape *shape, mask_class kind, bool *hide)
+mask_choose(const mask_shape *shape, mask_class kind, PyObject *value,
+            bool *hide)
 {
     if (shape->kind != MASK_EITHER) {
-        *hide = !mask_fits(shape, kind) || shape->kind == MASK_STARS;
+        *hide = !mask_fits(shape, kind, value) || shape->kind == MASK_STARS;
         return shape;
     }
     const mask_shape *chosen = NULL;
-    bool loose = false;
     *hide = false;
     for (Py_ssize_t i = 0; i < shape->count; i++) {
         const mask_shape *part = shape->parts[i];
-        loose = loose || part == NULL;
-        if (part != NULL && mask_fits(part, kind)) {
+        if (part != NULL && mask_fits(part, kind, value)) {
             *hide = *hide || chosen != NULL || part->kind == MASK_STARS;
             chosen = part;
         }
     }
-    *hide = *hide || (chosen == NULL && !loose);
+    *hide = *hide || (chosen == NULL && !mask_fits(shape, kind, value));
     if (!*hide && chosen != NULL && chosen->kind == MASK_EITHER) {
-        return mask_choose(chosen, kind, hide);
+        return mask_choose(chosen, kind, value, hide);
     }
     return chosen;
 }
@@ -270,7 +406,7 @@ mask_choose(const mask_shape *shape, mask_class kind, bool *hide)
 static PyObject *
 mask_cycle(mask_walk *walk, PyObject *value)
 {
-    if (walk->factory != NULL) {
+    if (walk->factory != NULL || walk->probe) {
         return Py_NewRef(walk->stars);
     }
     PyErr_Format(PyExc_ValueError,
@@ -289,10 +425,20 @@ mask_compound(mask_walk *walk, const mask_shape *shape, mask_plan *plan,
         }
     }
     switch (plan->kind) {
-    case MASK_OBJECT:
-        return mask_object(walk, plan, value, outer);
+    case MASK_ATOM:
+        return mask_holder(walk, plan, value, outer);
+    case MASK_OBJECT: /* for logs exceptions are made again, not taken apart */
+        return plan->hold != MASK_HOLD_NONE && walk->factory != NULL
+                       && outer != NULL
+                   ? mask_holder(walk, plan, value, outer)
+                   : mask_shown(walk, plan,
+                                mask_fields(walk, plan, value, outer));
     case MASK_DICT:
-        return mask_dict(walk, shape, value, outer);
+        return mask_dict(walk, shape, plan->shape, value, outer);
+    case MASK_ROW:
+        return mask_row(walk, shape, plan, value, outer);
+    case MASK_NAMESPACE:
+        return mask_namespace(walk, plan, value, outer);
     default:
         return mask_sequence(walk, shape, plan->kind, value, outer);
     }
@@ -313,13 +459,13 @@ mask_any(mask_walk *walk, const mask_shape *shape, PyObject *value,
     bool hide = plan->kind == MASK_WHOLE;
     if (shape != NULL && !hide
         && (value != Py_None || shape->kind == MASK_STARS)) {
-        shape = mask_choose(shape, plan->kind, &hide);
+        shape = mask_choose(shape, plan->kind, value, &hide);
     }
     PyObject *result;
     if (hide) {
         result = mask_hide(walk);
     }
-    else if (plan->kind == MASK_ATOM) {
+    else if (plan->kind == MASK_ATOM && plan->hold == MASK_HOLD_NONE) {
         result = Py_NewRef(value);
     }
     else if (Py_EnterRecursiveCall(" while masking")) {
@@ -376,13 +522,16 @@ mask(PyObject *module, PyObject *obj)
     if (plan == NULL) {
         return NULL;
     }
-    mask_walk walk = {state, state->mask_stars, NULL, false};
+    mask_walk walk = {state, state->mask_stars, NULL, false, false};
     PyObject *result;
-    if (FE_LIKELY(plan->kind == MASK_OBJECT)) {
+    if (FE_LIKELY(plan->kind == MASK_OBJECT && !plan->failed)) {
         result = mask_fields(&walk, plan, obj, NULL);
     }
-    else if (plan->kind == MASK_DICT) {
-        result = mask_dict(&walk, NULL, obj, NULL);
+    else if (plan->kind == MASK_DICT && !plan->failed) {
+        result = mask_dict(&walk, NULL, plan->shape, obj, NULL);
+    }
+    else if (plan->kind == MASK_NAMESPACE) {
+        result = mask_namespace(&walk, plan, obj, NULL);
     }
     else {
         result = mask_refuse(state, plan, obj);
@@ -394,7 +543,9 @@ mask(PyObject *module, PyObject *obj)
 PyDoc_STRVAR(mask_value__doc__,
              "_mask_value($module, value, stars, factory, /)\n--\n\n"
              "(what stands for value, was something hidden) for logs: stars\n"
-             "for what is sensitive, factory(name, fields) for objects.");
+             "for what is sensitive, factory(name, fields) for objects,\n"
+             "factory(value) for exceptions, methods, partial objects and\n"
+             "Enum members.");
 
 static PyObject *
 mask_value(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
@@ -404,7 +555,8 @@ mask_value(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
                      "_mask_value() takes 3 arguments, got %zd", nargs);
         return NULL;
     }
-    mask_walk walk = {validation_get_state(module), args[1], args[2], false};
+    mask_walk walk = {validation_get_state(module), args[1], args[2], false,
+                      false};
     PyObject *result = mask_any(&walk, NULL, args[0], NULL);
     return result != NULL ? Py_BuildValue("(NO)", result,
                                           walk.hidden ? Py_True : Py_False)

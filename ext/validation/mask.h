@@ -10,7 +10,7 @@
     X(PyTypeObject *, mask_cache_type)                                        \
     X(PyObject *, mask_cache) /* class -> mask_plan */                        \
     X(PyObject *, mask_stars) /* "***" */                                     \
-    X(PyObject *, mask_abcs)  /* (Mapping, collections, Iterable, Callable) */
+    X(PyObject *, mask_abcs)  /* classes by MASK_ABC_… */
 
 int mask_register(PyObject *module, validation_state *state);
 

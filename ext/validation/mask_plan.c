@@ -33,26 +33,39 @@ static PyType_Spec plan_spec = {
 
 /* ---- ABCs */
 
+/* new: tuple in the order of MASK_ABC_… */
 static PyObject *
-plan_read_abcs(PyObject *abc)
+plan_read_abcs(void)
 {
-    PyObject *names[6] = {NULL};
-    static const char *const wanted[6] = {"Mapping",  "MutableSequence",
-                                          "Set",      "ValuesView",
-                                          "Iterable", "Callable"};
-    PyObject *result = NULL;
-    size_t i = 0;
-    while (i < 6 && (names[i] = fe_getattr(abc, wanted[i])) != NULL) {
-        i++;
+    static const char *const wanted[][2] = {
+        {"collections.abc", "Mapping"},
+        {"collections.abc", "Iterable"},
+        {"collections.abc", "Callable"},
+        {"functools", "partial"},
+        {"types", "SimpleNamespace"},
+        {"collections.abc", "Set"},
+        {"collections.abc", "ValuesView"},
+        {"collections.abc", "MutableSequence"},
+    };
+    PyObject *found = PyTuple_New(MASK_ABC_COUNT);
+    for (Py_ssize_t i = 0; found != NULL && i < MASK_ABC_COUNT; i++) {
+        PyObject *module = PyImport_ImportModule(wanted[i][0]);
+        PyObject *cls =
+            module != NULL ? fe_getattr(module, wanted[i][1]) : NULL;
+        Py_XDECREF(module);
+        if (cls != NULL && !PyType_Check(cls)) {
+            PyErr_Format(PyExc_TypeError, "wanted %s.%s to be a class",
+                         wanted[i][0], wanted[i][1]);
+            Py_CLEAR(cls);
+        }
+        if (cls == NULL) {
+            Py_CLEAR(found);
+        }
+        else {
+            PyTuple_SET_ITEM(found, i, cls);
+        }
     }
-    if (i == 6) {
-        result = Py_BuildValue("(O(OOO)OO)", names[0], names[1], names[2],
-                               names[3], names[4], names[5]);
-    }
-    for (i = 0; i < 6; i++) {
-        Py_XDECREF(names[i]);
-    }
-    return result;
+    return found;
 }
 
 int
@@ -61,9 +74,7 @@ mask_abcs(validation_state *state)
     if (FE_LIKELY(state->mask_abcs != NULL)) {
         return 0;
     }
-    PyObject *abc = PyImport_ImportModule("collections.abc");
-    PyObject *abcs = abc != NULL ? plan_read_abcs(abc) : NULL;
-    Py_XDECREF(abc);
+    PyObject *abcs = plan_read_abcs();
     if (abcs == NULL) {
         return -1;
     }
@@ -94,22 +105,20 @@ plan_is_atom(PyTypeObject *type)
 static int
 plan_container(validation_state *state, PyTypeObject *type)
 {
-    if (mask_abcs(state) < 0) {
-        return -1;
-    }
     int is = PyObject_IsSubclass(
         (PyObject *)type,
         PyTuple_GET_ITEM(state->mask_abcs, MASK_ABC_MAPPING));
     if (is != 0) {
         return is < 0 ? -1 : MASK_DICT;
     }
-    is = PyObject_IsSubclass(
-        (PyObject *)type, PyTuple_GET_ITEM(state->mask_abcs, MASK_ABC_OTHERS));
+    for (Py_ssize_t i = MASK_ABC_SET; is == 0 && i < MASK_ABC_COUNT; i++) {
+        is = PyObject_IsSubclass((PyObject *)type,
+                                 PyTuple_GET_ITEM(state->mask_abcs, i));
+    }
     return is < 0 ? -1 : is ? MASK_OTHERS : MASK_ATOM;
 }
 
-/* Is it a class of Enum members, or a class that says itself that it has
- * fields, though none? */
+/* Is it a class of Enum members, or one that says that it has fields? */
 static int
 plan_has(PyTypeObject *type, const char *name)
 {
@@ -150,6 +159,7 @@ plan_fields(validation_state *state, mask_plan *plan, PyTypeObject *type)
                      ? plan_has(type, "_member_map_") /* Enum */
                      : 0;
     if (member != 0) {
+        plan->hold = MASK_HOLD_MEMBER;
         return member < 0 ? -1 : 0;
     }
     validate_fields *fields = validate_fields_of(state, (PyObject *)type);
@@ -162,51 +172,124 @@ plan_fields(validation_state *state, mask_plan *plan, PyTypeObject *type)
     return status;
 }
 
-/* Does what is written in the class look sensitive? For annotations that
- * cannot be read. */
+/* Is it a field at all, not a ClassVar, an InitVar or KW_ONLY? 1, 0, -1 */
 static int
-plan_looks_sensitive(PyTypeObject *type)
+plan_counts(validation_state *state, PyObject *annotation)
 {
-    PyObject *mro = Py_XNewRef(type->tp_mro);
-    int looks = 0;
-    for (Py_ssize_t i = 0;
-         mro != NULL && looks == 0 && i < PyTuple_GET_SIZE(mro); i++) {
-        PyObject *annotations;
-        looks = fe_find_attr(PyTuple_GET_ITEM(mro, i), "__annotations__",
-                             &annotations);
-        PyObject *text = looks > 0 ? PyObject_Repr(annotations) : NULL;
-        Py_XDECREF(annotations);
-        looks = looks > 0 ? -1 : looks;
-        if (text != NULL) {
-            const char *utf8 = PyUnicode_AsUTF8(text);
-            looks = utf8 == NULL ? -1
-                                 : strstr(utf8, "Sensitive") != NULL
-                                       || strstr(utf8, "sensitive_data");
-            Py_DECREF(text);
-        }
-        if (looks < 0 && PyErr_ExceptionMatches(PyExc_Exception)
-            && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
-            PyErr_Clear(); /* any Exception: what does not show is hidden */
-            looks = 1;
-        }
+    const char *type = Py_TYPE(annotation)->tp_name;
+    if (strcmp(type, "InitVar") == 0 || strcmp(type, "_KW_ONLY_TYPE") == 0) {
+        return 0;
     }
-    Py_XDECREF(mro);
-    return looks;
+    PyObject *origin;
+    int found = fe_find_attr(annotation, "__origin__", &origin);
+    int form = found < 0
+                   ? -1
+                   : constraint_form(state, found > 0 ? origin : annotation);
+    Py_XDECREF(origin);
+    if (form < 0 && PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Clear(); /* TypeError: not hashable, so no form */
+        form = TYPING_NONE;
+    }
+    return form < 0 ? -1 : form != TYPING_CLASS_VAR;
 }
 
+/* Enter one field; what its annotation says cannot be read: it is hidden. */
 static int
-plan_without_fields(mask_plan *plan, PyTypeObject *type)
+plan_loose_field(validation_state *state, mask_plan *plan, PyObject *name,
+                 PyObject *annotation)
 {
-    if (!PyErr_ExceptionMatches(PyExc_Exception)
-        || PyErr_ExceptionMatches(PyExc_MemoryError)
-        || PyErr_ExceptionMatches(PyExc_RecursionError)) {
+    mask_shape *shape = plan->shape, **part = &shape->parts[shape->count];
+    int counts = 1, status = -1;
+    if (annotation != Py_None) {
+        counts = plan_counts(state, annotation);
+        status = counts > 0 ? mask_shape_of(state, annotation, part) : counts;
+    }
+    if (counts == 0) {
+        return 0;
+    }
+    if (status < 0) {
+        if (PyErr_Occurred() && !mask_error_counts()) {
+            return -1;
+        }
+        PyErr_Clear(); /* any Exception of the annotation */
+        plan->failed = true;
+        *part = mask_shape_new(MASK_STARS, 0, false);
+    }
+    shape->names[shape->count] = Py_NewRef(name);
+    PyUnicode_InternInPlace(&shape->names[shape->count]);
+    shape->count++;
+    return (status < 0 && *part == NULL)
+                   || PyDict_SetItem(plan->blank, name, state->mask_stars) < 0
+               ? -1
+               : 0;
+}
+
+/* The fields of a class of which some annotations cannot be read, or cannot
+ * be checked against a value, which masking does not ask for. */
+static int
+plan_loose(validation_state *state, mask_plan *plan, PyTypeObject *type)
+{
+    PyObject *hints = mask_hints_of(type);
+    PyObject *items = hints != NULL ? PyDict_Items(hints) : NULL;
+    Py_XDECREF(hints);
+    Py_ssize_t count = items != NULL ? PyList_GET_SIZE(items) : 0;
+    mask_shape_free(plan->shape);
+    plan->shape =
+        items != NULL ? mask_shape_new(MASK_FIELDS, count, true) : NULL;
+    Py_XSETREF(plan->blank, plan->shape != NULL ? PyDict_New() : NULL);
+    int status = plan->blank != NULL && constraint_typing(state) == 0 ? 0 : -1;
+    if (plan->shape != NULL) {
+        plan->shape->count = 0;
+    }
+    for (Py_ssize_t i = 0; status == 0 && i < count; i++) {
+        PyObject *pair = PyList_GET_ITEM(items, i);
+        if (PyUnicode_CheckExact(PyTuple_GET_ITEM(pair, 0))) {
+            status = plan_loose_field(state, plan, PyTuple_GET_ITEM(pair, 0),
+                                      PyTuple_GET_ITEM(pair, 1));
+        }
+    }
+    Py_XDECREF(items);
+    if (status == 0 && plan->shape->count > 0) {
+        plan->kind = MASK_OBJECT;
+    }
+    return status;
+}
+
+/* The error of validate_fields_of is set. */
+static int
+plan_without_fields(validation_state *state, mask_plan *plan,
+                    PyTypeObject *type)
+{
+    if (!mask_error_counts()) {
         return -1;
     }
     PyErr_Clear(); /* TypeError or NameError of its annotations */
-    int looks = plan_looks_sensitive(type);
+    if (plan_loose(state, plan, type) == 0) {
+        return 0;
+    }
+    if (!mask_error_counts()) {
+        return -1;
+    }
+    PyErr_Clear(); /* any Exception: nothing of it is understood */
     plan->failed = true;
-    plan->kind = looks > 0 ? MASK_WHOLE : MASK_ATOM;
-    return looks < 0 ? -1 : 0;
+    plan->kind = MASK_WHOLE;
+    return 0;
+}
+
+/* ---- what has something in it without being a container */
+
+static mask_hold
+plan_holder(validation_state *state, PyTypeObject *type)
+{
+    if (PyType_IsSubtype(type, (PyTypeObject *)PyExc_BaseException)) {
+        return MASK_HOLD_ERROR;
+    }
+    if (type == &PyMethod_Type) {
+        return MASK_HOLD_METHOD;
+    }
+    PyObject *partial = PyTuple_GET_ITEM(state->mask_abcs, MASK_ABC_PARTIAL);
+    return PyType_IsSubtype(type, (PyTypeObject *)partial) ? MASK_HOLD_PARTIAL
+                                                           : MASK_HOLD_NONE;
 }
 
 static int
@@ -216,10 +299,17 @@ plan_fill(validation_state *state, mask_plan *plan, PyTypeObject *type)
     if (plan_is_atom(type)) {
         return 0;
     }
-    if (PyType_IsSubtype(type, &PyDict_Type)
-        || PyType_IsSubtype(type, &PyList_Type)) {
-        plan->kind =
-            PyType_IsSubtype(type, &PyDict_Type) ? MASK_DICT : MASK_LIST;
+    if (PyType_IsSubtype(type, &PyDict_Type)) {
+        int status = type != &PyDict_Type ? plan_fields(state, plan, type) : 0;
+        if (status < 0) {
+            status = plan_without_fields(state, plan, type);
+        }
+        /* what the class says of its keys is in plan->shape */
+        plan->kind = plan->kind == MASK_WHOLE ? MASK_WHOLE : MASK_DICT;
+        return status;
+    }
+    if (PyType_IsSubtype(type, &PyList_Type)) {
+        plan->kind = MASK_LIST;
         return 0;
     }
     if (PyType_IsSubtype(type, &PySet_Type)
@@ -227,15 +317,24 @@ plan_fill(validation_state *state, mask_plan *plan, PyTypeObject *type)
         plan->kind = MASK_OTHERS;
         return 0;
     }
-    if (type != &PyTuple_Type && plan_fields(state, plan, type) < 0
-        && plan_without_fields(plan, type) < 0) {
+    if (mask_abcs(state) < 0
+        || (type != &PyTuple_Type && plan_fields(state, plan, type) < 0
+            && plan_without_fields(state, plan, type) < 0)) {
         return -1;
     }
-    if (plan->kind != MASK_ATOM) {
+    if (plan->hold == MASK_HOLD_NONE) {
+        plan->hold = plan_holder(state, type);
+    }
+    if (plan->kind != MASK_ATOM || plan->hold != MASK_HOLD_NONE) {
         return 0;
     }
     if (PyType_IsSubtype(type, &PyTuple_Type)) {
         plan->kind = MASK_ROW;
+        return 0;
+    }
+    if (PyType_IsSubtype(type, (PyTypeObject *)PyTuple_GET_ITEM(
+                                   state->mask_abcs, MASK_ABC_NAMESPACE))) {
+        plan->kind = MASK_NAMESPACE;
         return 0;
     }
     int kind = plan_container(state, type);
@@ -257,6 +356,7 @@ mask_plan_of(validation_state *state, PyTypeObject *type)
     plan->name = plan->blank = NULL;
     plan->shape = NULL;
     plan->failed = false;
+    plan->hold = MASK_HOLD_NONE;
     plan->name = PyType_GetQualName(type);
     /* what could not be read may become so: a name defined later */
     if (plan->name == NULL || plan_fill(state, plan, type) < 0

@@ -86,7 +86,7 @@ shape_of_args(shape_scan *scan, mask_kind kind, PyObject *args,
               Py_ssize_t start, Py_ssize_t count, const shape_frame *outer,
               mask_shape **shape)
 {
-    mask_shape *made = mask_shape_new(kind, count, false);
+    mask_shape *made = mask_shape_new(kind, count, kind == MASK_EITHER);
     if (made == NULL) {
         return -1;
     }
@@ -100,6 +100,179 @@ shape_of_args(shape_scan *scan, mask_kind kind, PyObject *args,
     }
     shape_settle(made, shape);
     return 0;
+}
+
+/* The parts of an annotation: 1, *origin and *args are new; 0: it has none */
+static int
+shape_parts(PyObject *base, PyObject **origin, PyObject **args)
+{
+    *origin = NULL;
+    int found = fe_find_attr(base, "__args__", args);
+    if (found > 0 && PyTuple_Check(*args)) {
+        found = fe_find_attr(base, "__origin__", origin);
+        if (found >= 0) {
+            return 1;
+        }
+    }
+    Py_CLEAR(*args);
+    return found < 0 ? -1 : 0;
+}
+
+/* ---- unions: which values a part allows that has nothing sensitive */
+
+static int
+shape_allow(PyObject *cls, PyObject *classes)
+{
+    PyObject *weak = PyWeakref_NewRef(cls, NULL);
+    int status = weak != NULL ? PyList_Append(classes, weak) : -1;
+    Py_XDECREF(weak);
+    return status;
+}
+
+/* float takes int, complex both, and a TypedDict is a dict. */
+static int
+shape_allow_class(PyObject *cls, PyObject *classes)
+{
+    PyTypeObject *type = (PyTypeObject *)cls;
+    if (type == &PyFloat_Type || type == &PyComplex_Type) {
+        if (shape_allow((PyObject *)&PyLong_Type, classes) < 0
+            || shape_allow((PyObject *)&PyFloat_Type, classes) < 0) {
+            return -1;
+        }
+    }
+    PyObject *total;
+    int typed = PyType_IsSubtype(type, &PyDict_Type)
+                    ? fe_find_attr(cls, "__total__", &total)
+                    : 0;
+    if (typed != 0) {
+        Py_XDECREF(total);
+        cls = (PyObject *)&PyDict_Type;
+    }
+    return typed < 0 ? -1 : shape_allow(cls, classes);
+}
+
+static int shape_allow_all(shape_scan *scan, PyObject *annotation,
+                           PyObject *classes);
+
+/* Of Literal the classes of its values, of a union those of its members */
+static int
+shape_allow_args(shape_scan *scan, bool literal, PyObject *args,
+                 PyObject *classes)
+{
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < PyTuple_GET_SIZE(args); i++) {
+        PyObject *arg = PyTuple_GET_ITEM(args, i);
+        status = literal ? shape_allow((PyObject *)Py_TYPE(arg), classes)
+                         : shape_allow_all(scan, arg, classes);
+    }
+    return status;
+}
+
+/* Of what is no class and has no class for its origin. What is not known
+ * allows nothing.
+ */
+static int
+shape_allow_form(shape_scan *scan, PyObject *base, PyObject *origin,
+                 PyObject *args, PyObject *classes)
+{
+    const char *type = Py_TYPE(base)->tp_name;
+    if (strcmp(type, "TypeVar") == 0 || strcmp(type, "typing.TypeVar") == 0) {
+        return shape_allow((PyObject *)&PyBaseObject_Type, classes);
+    }
+    int form =
+        args != NULL && origin == NULL
+            ? TYPING_UNION /* int | str */
+            : constraint_form(scan->state, origin != NULL ? origin : base);
+    switch (form) {
+    case TYPING_ANY:
+        return shape_allow((PyObject *)&PyBaseObject_Type, classes);
+    case TYPING_TEXT:
+        return shape_allow((PyObject *)&PyUnicode_Type, classes);
+    case TYPING_LITERAL:
+    case TYPING_UNION:
+        return args != NULL ? shape_allow_args(scan, form == TYPING_LITERAL,
+                                               args, classes)
+                            : 0;
+    default:
+        return form < 0 ? -1 : 0;
+    }
+}
+
+static int
+shape_allow_base(shape_scan *scan, PyObject *base, PyObject *classes)
+{
+    if (PyType_Check(base)) { /* Any is a class */
+        int form = constraint_form(scan->state, base);
+        return form < 0 ? -1
+               : form == TYPING_ANY
+                   ? shape_allow((PyObject *)&PyBaseObject_Type, classes)
+                   : shape_allow_class(base, classes);
+    }
+    PyObject *origin = NULL, *args = NULL;
+    int status = shape_parts(base, &origin, &args);
+    if (status >= 0) {
+        status = origin != NULL && PyType_Check(origin)
+                     ? shape_allow(origin, classes)
+                     : shape_allow_form(scan, base, origin, args, classes);
+    }
+    Py_XDECREF(origin);
+    Py_XDECREF(args);
+    return status;
+}
+
+static int
+shape_allow_all(shape_scan *scan, PyObject *annotation, PyObject *classes)
+{
+    constraint_facts facts;
+    if (PyUnicode_Check(annotation)) {
+        return 0;
+    }
+    if (Py_EnterRecursiveCall(" in an annotation")) {
+        return -1;
+    }
+    int status = constraint_facts_of(scan->state, annotation, NULL, &facts);
+    if (status == 0) {
+        status = shape_allow_base(scan, facts.base, classes);
+        constraint_facts_clear(&facts);
+    }
+    Py_LeaveRecursiveCall();
+    return status;
+}
+
+/* Of a union: its parts, and the classes of those that show. */
+static int
+shape_of_union(shape_scan *scan, PyObject *args, const shape_frame *outer,
+               mask_shape **shape)
+{
+    mask_shape *made = NULL;
+    if (shape_of_args(scan, MASK_EITHER, args, 0, PyTuple_GET_SIZE(args),
+                      outer, &made)
+        < 0) {
+        return -1;
+    }
+    int status = 0;
+    for (Py_ssize_t i = 0; made != NULL && status == 0 && i < made->count;
+         i++) {
+        if (made->parts[i] != NULL) {
+            continue;
+        }
+        PyObject *classes = PyList_New(0);
+        status =
+            classes != NULL
+                ? shape_allow_all(scan, PyTuple_GET_ITEM(args, i), classes)
+                : -1;
+        if (status == 0) {
+            made->names[i] = PyList_AsTuple(classes);
+            status = made->names[i] != NULL ? 0 : -1;
+        }
+        Py_XDECREF(classes);
+    }
+    if (status < 0) {
+        mask_shape_free(made);
+        made = NULL;
+    }
+    *shape = made;
+    return status;
 }
 
 /* Hide all if any argument has something sensitive. */
@@ -219,22 +392,6 @@ shape_of_class(shape_scan *scan, PyObject *cls, const shape_frame *outer,
     return found <= 0 ? found : shape_of_typed_dict(scan, cls, outer, shape);
 }
 
-/* The parts of an annotation: 1, *origin and *args are new; 0: it has none */
-static int
-shape_parts(PyObject *base, PyObject **origin, PyObject **args)
-{
-    *origin = NULL;
-    int found = fe_find_attr(base, "__args__", args);
-    if (found > 0 && PyTuple_Check(*args)) {
-        found = fe_find_attr(base, "__origin__", origin);
-        if (found >= 0) {
-            return 1;
-        }
-    }
-    Py_CLEAR(*args);
-    return found < 0 ? -1 : 0;
-}
-
 /* What is left of an annotation without Annotated and None. */
 static int
 shape_of_base(shape_scan *scan, PyObject *base, const shape_frame *outer,
@@ -256,8 +413,7 @@ shape_of_base(shape_scan *scan, PyObject *base, const shape_frame *outer,
         status = form < 0 ? -1
                  : form == TYPING_LITERAL
                      ? 0
-                     : shape_of_args(scan, MASK_EITHER, args, 0,
-                                     PyTuple_GET_SIZE(args), outer, shape);
+                     : shape_of_union(scan, args, outer, shape);
     }
     Py_XDECREF(origin);
     Py_DECREF(args);

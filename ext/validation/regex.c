@@ -46,6 +46,30 @@ static const regex_host regex_hosts[] = {
 
 /* ---- asking */
 
+/* Read the text; signals' handlers run now and then, and may do anything, such
+ * as to ask the same Regex. 1, 0 or -1
+ */
+static int
+regex_scan_text(regex_program *program, regex_mode mode, PyObject *text)
+{
+    regex_scan scan;
+    regex_scan_begin(&scan, program, mode, (int)PyUnicode_KIND(text),
+                     PyUnicode_DATA(text), (size_t)PyUnicode_GET_LENGTH(text));
+    int verdict = regex_scan_go(&scan);
+    while (verdict == REGEX_PAUSED) {
+        if (PyErr_CheckSignals() < 0) {
+            regex_scan_end(&scan);
+            return -1;
+        }
+        verdict = regex_scan_go(&scan);
+    }
+    regex_scan_end(&scan);
+    if (verdict < 0) {
+        PyErr_NoMemory();
+    }
+    return verdict;
+}
+
 /* Other texts than ASCII, larger automata, and what is left to re */
 static FE_NOINLINE int
 regex_ask(regex_object *self, regex_mode mode, PyObject *text)
@@ -60,23 +84,21 @@ regex_ask(regex_object *self, regex_mode mode, PyObject *text)
     if (PyUnicode_READY(text) < 0) {
         return -1;
     }
-    int verdict = 0;
-    size_t length = (size_t)PyUnicode_GET_LENGTH(text);
     if (program->caches[mode].rows == NULL && !regex_prepare(program, mode)) {
-        verdict = -1;
+        PyErr_NoMemory();
+        return -1;
     }
-    else if (program->packed[mode] != NULL && PyUnicode_IS_ASCII(text)) {
+    if (program->packed[mode] != NULL && PyUnicode_IS_ASCII(text)) {
         self->packed[mode] = program->packed[mode];
         return regex_run_packed(program->packed[mode],
-                                PyUnicode_1BYTE_DATA(text), length);
+                                PyUnicode_1BYTE_DATA(text),
+                                (size_t)PyUnicode_GET_LENGTH(text));
     }
-    else {
-        verdict = regex_run(program, mode, (int)PyUnicode_KIND(text),
-                            PyUnicode_DATA(text), length);
-    }
-    if (verdict < 0) {
-        PyErr_NoMemory();
-    }
+    Py_INCREF(self);
+    Py_INCREF(text);
+    int verdict = regex_scan_text(program, mode, text);
+    Py_DECREF(text);
+    Py_DECREF(self);
     return verdict;
 }
 

@@ -10,7 +10,8 @@
 int regex_register(PyObject *module, validation_state *state);
 
 /* Does the str match somewhere in it (re.search)? `regex` is a Regex.
- * 1, 0, or -1 with an exception. Runs no Python code but re's own.
+ * 1, 0, or -1 with an exception. Runs no Python code but re's own, and
+ * signals' handlers while a long text is read.
  */
 int regex_search(PyObject *regex, PyObject *str);
 /* borrowed from the Regex: its pattern, a str */

@@ -25,7 +25,10 @@ static uint32_t
 emit(builder *b, regex_step_kind kind, uint32_t a)
 {
     regex_program *program = b->program;
-    if (program->step_count >= REGEX_STEPS_MAX) {
+    bool turn = kind != REGEX_STEP_SET && kind != REGEX_STEP_MATCH;
+    program->turns += turn;
+    if (program->step_count >= REGEX_STEPS_MAX
+        || program->turns > REGEX_TURNS_MAX) {
         b->verdict = REGEX_IRREGULAR;
         return UINT32_MAX;
     }
@@ -505,5 +508,6 @@ regex_free(regex_program *program)
     host->release(program->stack);
     host->release(program->marks);
     host->release(program->current);
+    host->release(program->moves);
     host->release(program);
 }

@@ -134,6 +134,8 @@ bool regex_grow(const regex_host *host, void *block_pointer, size_t *room,
 
 /* More is left to re: copies of counted parts, mostly */
 #define REGEX_STEPS_MAX 8192
+/* Splits, jumps and assertions: each may cost a visit at every character */
+#define REGEX_TURNS_MAX 1024
 
 typedef enum {
     REGEX_STEP_SET,    /* a: set; goes on with the step after it */
@@ -177,6 +179,9 @@ typedef struct {
     uint32_t *index; /* hash table of states, 0: free */
     size_t index_room;
     uint32_t start; /* row of the first state */
+    size_t read;    /* characters since it was empty, of runs that ended */
+    size_t held;    /* paused runs that stand in a row of it */
+    bool frozen;    /* made more than it answered: no state is made again */
 } regex_cache;
 
 /* All states of a small automaton in one word for each character: the field at
@@ -215,12 +220,17 @@ typedef struct {
     uint32_t member_words;
     regex_step *steps;
     size_t step_count, step_room;
+    size_t turns;
     regex_cache caches[REGEX_MODES];
     /* scratch of the maker, step_count long */
     uint32_t *stack;
     uint32_t *marks; /* step -> the round that met it */
     uint32_t *current;
     uint32_t round;
+    /* for runs without states, made when the first one is: symbol * words +
+     * step / 64, then the turns, then the assertions that look ahead */
+    uint64_t *moves;
+    uint32_t words;
 } regex_program;
 
 #define REGEX_SYMBOL_NEWLINE(program) ((program)->symbols)
@@ -240,11 +250,34 @@ void regex_cache_clear(const regex_host *host, regex_cache *cache);
 /* The symbol of a character of 256 and above */
 uint32_t regex_symbol(const regex_program *program, uint32_t character);
 
-/* A text of characters of 1, 2 or 4 bytes: 1, 0, or -1 without memory. Takes
- * time in proportion to the length, whatever the pattern.
+/* One text being read. It rests now and then; meanwhile others may use the
+ * program.
  */
-int regex_run(regex_program *program, regex_mode mode, int size,
-              const void *text, size_t length);
+typedef struct {
+    regex_program *program;
+    regex_mode mode;
+    int size; /* bytes of a character: 1, 2 or 4 */
+    const void *text;
+    size_t length; /* without a newline that only the end may see */
+    bool newline;
+    bool held;
+    size_t at;
+    uint32_t row;   /* where it stands, or without states: */
+    uint32_t after; /* what is before */
+    uint64_t *sets; /* the steps it is at, those it goes to; or NULL */
+} regex_scan;
+
+#define REGEX_PAUSED 2
+
+/* 1, 0, -1 without memory; REGEX_PAUSED: go on. Takes time in proportion to
+ * the length, whatever the pattern: at most REGEX_TURNS_MAX visits and a look
+ * at REGEX_STEPS_MAX bits for a character. Ended in any case.
+ */
+void regex_scan_begin(regex_scan *scan, regex_program *program,
+                      regex_mode mode, int size, const void *text,
+                      size_t length);
+int regex_scan_go(regex_scan *scan);
+void regex_scan_end(regex_scan *scan);
 
 /* The same for ASCII and a small automaton; never fails */
 static inline int

@@ -4,13 +4,17 @@
  * nondeterministic automaton may be at, between two characters; it is made
  * when a text first leads to it, and kept while there is room. Each character
  * costs one look into a table, or one making of a state at most: linear time.
+ * Where texts lead to new states all the time, none is made any more, and the
+ * nondeterministic automaton itself runs, its steps the bits of a set.
  */
 #include "regex_core.h"
 
 #include <string.h>
 
 /* A cache is emptied before it grows beyond; then states are made again */
+#ifndef CACHE_STATES_MAX /* the fuzz driver sets it to a few */
 #define CACHE_STATES_MAX 2000
+#endif
 #define CACHE_STEPS_MAX ((size_t)1 << 18)
 #define CACHE_CELLS_MAX ((size_t)1 << 18)
 /* States that regex_prepare makes before it leaves the rest to the texts */
@@ -20,6 +24,11 @@
 enum { UNMADE, REFUSE, ACCEPT, FIRST_STATE };
 
 #define NO_ROW UINT32_MAX
+#define FULL (UINT32_MAX - 1) /* no room for the state to be made */
+
+/* A run rests after so many characters, or visits without states: some ms */
+#define CHARACTERS_MAX ((size_t)1 << 22)
+#define VISITS_MAX 1000000
 
 void
 regex_cache_clear(const regex_host *host, regex_cache *cache)
@@ -191,6 +200,7 @@ cache_empty(regex_cache *cache)
 {
     cache->state_count = 0;
     cache->step_count = 0;
+    cache->read = 0;
     cache->start = UNMADE;
     memset(cache->index, 0, cache->index_room * sizeof(uint32_t));
 }
@@ -336,17 +346,30 @@ start_row(regex_program *program, regex_mode mode)
     return cache->start;
 }
 
-/* Where a state goes with a symbol; NO_ROW: no memory. May empty the cache:
- * then rows known before are gone.
+static bool
+cache_full(const regex_program *program, const regex_cache *cache)
+{
+    return cache->state_count >= CACHE_STATES_MAX
+           || cache->step_count >= CACHE_STEPS_MAX
+           || (cache->state_count + FIRST_STATE) * program->width
+                  >= CACHE_CELLS_MAX;
+}
+
+/* Where a state goes with a symbol; NO_ROW: no memory. In a full cache it may
+ * empty it: then rows known before are gone. Otherwise FULL.
  */
 static uint32_t
 follow_symbol(regex_program *program, regex_mode mode, uint32_t row,
-              uint32_t symbol)
+              uint32_t symbol, bool may_empty)
 {
     regex_cache *cache = &program->caches[mode];
     uint32_t width = program->width, target;
     bool end = symbol == REGEX_SYMBOL_END(program);
     bool last = symbol == REGEX_SYMBOL_NEWLINE(program);
+    bool full = cache_full(program, cache);
+    if (full && !may_empty && !end) {
+        return FULL;
+    }
     if (!cache_room(program, cache)) {
         return NO_ROW;
     }
@@ -357,10 +380,6 @@ follow_symbol(regex_program *program, regex_mode mode, uint32_t row,
         cache->rows[row + symbol] = target;
         return target;
     }
-    bool full =
-        cache->state_count >= CACHE_STATES_MAX
-        || cache->step_count >= CACHE_STEPS_MAX
-        || (cache->state_count + FIRST_STATE) * width >= CACHE_CELLS_MAX;
     if (full) {
         cache_empty(cache);
     }
@@ -491,8 +510,9 @@ regex_prepare(regex_program *program, regex_mode mode)
         }
         uint32_t row = (uint32_t)(i + FIRST_STATE) * width;
         for (uint32_t symbol = 0; symbol < width; symbol++) {
-            if (follow_symbol(program, mode, row, symbol) == NO_ROW) {
-                return false;
+            uint32_t next = follow_symbol(program, mode, row, symbol, false);
+            if (next >= FULL) {
+                return next == FULL;
             }
         }
     }
@@ -525,58 +545,354 @@ symbol_at(const regex_program *program, const void *text, int size, size_t i)
     return size == 1 || c < 256 ? program->latin[c] : regex_symbol(program, c);
 }
 
-/* `length` characters, all of them common */
-static inline uint32_t
-run_rows(regex_program *program, regex_mode mode, int size, const void *text,
-         size_t length, uint32_t row)
+/* ---- runs without states */
+
+static inline void
+bit_set(uint64_t *bits, uint32_t step)
 {
-    const uint32_t *rows = program->caches[mode].rows;
-    uint32_t settled = ACCEPT * program->width;
-    for (size_t i = 0; i < length; i++) {
+    bits[step >> 6] |= (uint64_t)1 << (step & 63);
+}
+
+/* What the rows of the automaton know, as sets of steps */
+static bool
+moves_make(regex_program *program)
+{
+    size_t words = (program->step_count + 63) / 64;
+    uint32_t rows = program->symbols + 2;
+    size_t size = rows * words * sizeof(uint64_t);
+    program->words = (uint32_t)words;
+    program->moves = program->host->resize(NULL, size);
+    if (program->moves == NULL) {
+        return false;
+    }
+    memset(program->moves, 0, size);
+    uint64_t *turns = program->moves + program->symbols * words;
+    for (uint32_t i = 0; i < program->step_count; i++) {
+        const regex_step *s = &program->steps[i];
+        if (s->kind == REGEX_STEP_MATCH) {
+            continue;
+        }
+        if (s->kind != REGEX_STEP_SET) {
+            bit_set(turns, i);
+            if (s->kind == REGEX_STEP_ASSERT && s->a > REGEX_AT_LINE_START) {
+                bit_set(turns + words, i);
+            }
+            continue;
+        }
+        const uint64_t *members =
+            program->members + (size_t)s->a * program->member_words;
+        for (uint32_t c = 0; c < program->symbols; c++) {
+            if ((members[c >> 6] >> (c & 63)) & 1) {
+                bit_set(program->moves + c * words, i);
+            }
+        }
+    }
+    return true;
+}
+
+#define NO_SYMBOL UINT32_MAX
+
+/* Into the set, and on the stack if it leads on without a character */
+static inline uint32_t
+scan_push(regex_program *program, uint64_t *set, uint32_t depth, uint32_t step)
+{
+    uint64_t bit = (uint64_t)1 << (step & 63);
+    const uint64_t *turns = program->moves + program->symbols * program->words;
+    bool turn = !(set[step >> 6] & bit) && (turns[step >> 6] & bit);
+    set[step >> 6] |= bit;
+    program->stack[depth] = step;
+    return depth + turn;
+}
+
+/* All that the steps on the stack lead to. Assertions that look ahead hold
+ * only where the symbol is known. Returns how many steps were visited.
+ */
+static uint32_t
+scan_spread(regex_program *program, uint64_t *set, uint32_t depth,
+            uint32_t after, uint32_t symbol)
+{
+    uint32_t visits = 0;
+    for (; depth > 0; visits++) {
+        uint32_t number = program->stack[--depth];
+        const regex_step *s = &program->steps[number];
+        bool through;
+        switch (s->kind) {
+        case REGEX_STEP_SPLIT:
+            depth = scan_push(program, set, depth, s->b);
+            depth = scan_push(program, set, depth, s->a);
+            break;
+        case REGEX_STEP_JUMP:
+            depth = scan_push(program, set, depth, s->a);
+            break;
+        default:
+            through = s->a <= REGEX_AT_LINE_START ? holds_before(s->a, after)
+                      : symbol == NO_SYMBOL
+                          ? false
+                          : holds(program, s->a, after, symbol);
+            if (through) {
+                depth = scan_push(program, set, depth, number + 1);
+            }
+        }
+    }
+    return visits;
+}
+
+/* The steps behind assertions that wait for the symbol. Visits */
+static uint32_t
+scan_resolve(regex_scan *scan, uint32_t symbol)
+{
+    regex_program *program = scan->program;
+    size_t words = program->words;
+    const uint64_t *waits = program->moves + (program->symbols + 1) * words;
+    uint32_t depth = 0;
+    for (size_t w = 0; w < words; w++) {
+        for (uint64_t found = scan->sets[w] & waits[w]; found != 0;
+             found &= found - 1) {
+            program->stack[depth++] =
+                (uint32_t)(64 * w) + (uint32_t)__builtin_ctzll(found);
+        }
+    }
+    return scan_spread(program, scan->sets, depth, scan->after, symbol);
+}
+
+/* The steps behind the character. Visits, or 0: there are none left */
+static uint32_t
+scan_move(regex_scan *scan, uint32_t symbol)
+{
+    regex_program *program = scan->program;
+    size_t words = program->words;
+    uint64_t *now = scan->sets, *next = scan->sets + words, carry = 0, any = 0;
+    const uint64_t *move = program->moves + symbol * words;
+    const uint64_t *turns = program->moves + program->symbols * words;
+    uint32_t depth = 0;
+    for (size_t w = 0; w < words; w++) {
+        uint64_t moved = now[w] & move[w];
+        uint64_t set = moved << 1 | carry;
+        carry = moved >> 63;
+        next[w] = set;
+        any |= set;
+        for (uint64_t found = set & turns[w]; found != 0; found &= found - 1) {
+            program->stack[depth++] =
+                (uint32_t)(64 * w) + (uint32_t)__builtin_ctzll(found);
+        }
+    }
+    bool search = scan->mode == REGEX_SEARCH;
+    if (any == 0 && !search) {
+        return 0;
+    }
+    if (search) {
+        depth = scan_push(program, next, depth, 0);
+    }
+    scan->after = program->after[symbol];
+    uint32_t visits =
+        scan_spread(program, next, depth, scan->after, NO_SYMBOL);
+    memcpy(now, next, words * sizeof(uint64_t));
+    return visits + (uint32_t)words;
+}
+
+static inline bool
+scan_matches(const regex_scan *scan)
+{
+    uint32_t last = (uint32_t)scan->program->step_count - 1;
+    return (scan->sets[last >> 6] >> (last & 63)) & 1;
+}
+
+/* From the row where it stands to the set of its steps. false: no memory */
+static bool
+scan_leave_row(regex_scan *scan)
+{
+    regex_program *program = scan->program;
+    const regex_cache *cache = &program->caches[scan->mode];
+    if (program->moves == NULL && !moves_make(program)) {
+        return false;
+    }
+    size_t size = 2 * (size_t)program->words * sizeof(uint64_t);
+    scan->sets = program->host->resize(NULL, size);
+    if (scan->sets == NULL) {
+        return false;
+    }
+    memset(scan->sets, 0, size);
+    const regex_state *state =
+        &cache->states[scan->row / program->width - FIRST_STATE];
+    for (uint32_t i = 0; i < state->count; i++) {
+        bit_set(scan->sets, cache->steps[state->steps + i]);
+    }
+    scan->after = state->after;
+    return true;
+}
+
+/* The rest of the text, as follow_symbol does it */
+static int
+scan_without_states(regex_scan *scan)
+{
+    regex_program *program = scan->program;
+    bool partly = scan->mode != REGEX_FULLMATCH;
+    size_t visits = 0;
+    while (visits < VISITS_MAX) {
+        bool last = scan->at == scan->length;
+        bool end = last && !scan->newline;
+        uint32_t real =
+            last ? program->latin['\n']
+                 : symbol_at(program, scan->text, scan->size, scan->at);
+        uint32_t symbol = end    ? REGEX_SYMBOL_END(program)
+                          : last ? REGEX_SYMBOL_NEWLINE(program)
+                                 : real;
+        visits += scan_resolve(scan, symbol);
+        if (end || (partly && scan_matches(scan))) {
+            return scan_matches(scan);
+        }
+        uint32_t moved = scan_move(scan, real);
+        if (moved == 0) {
+            return 0;
+        }
+        visits += moved;
+        if (last) {
+            scan->newline = false;
+        }
+        else {
+            scan->at++;
+        }
+    }
+    return REGEX_PAUSED;
+}
+
+/* ---- runs over rows */
+
+/* Characters up to `end`, all of them common */
+static inline uint32_t
+run_rows(regex_scan *scan, int size, size_t end)
+{
+    regex_program *program = scan->program;
+    const void *text = scan->text;
+    const uint32_t *rows = program->caches[scan->mode].rows;
+    uint32_t settled = ACCEPT * program->width, row = scan->row;
+    for (size_t i = scan->at; i < end; i++) {
         uint32_t symbol = symbol_at(program, text, size, i);
         uint32_t next = rows[row + symbol];
         if (next <= settled) {
             if (next == UNMADE) {
-                next = follow_symbol(program, mode, row, symbol);
-                rows = program->caches[mode].rows;
+                next = follow_symbol(program, scan->mode, row, symbol, false);
+                rows = program->caches[scan->mode].rows;
             }
-            if (next <= settled || next == NO_ROW) {
+            if (next <= settled || next >= FULL) {
+                scan->at = i;
+                scan->row = row;
                 return next;
             }
         }
         row = next;
     }
+    scan->at = end;
+    scan->row = row;
     return row;
+}
+
+/* A full cache is emptied if that is worth it. To make a state costs as much
+ * as some visits more than it has steps; a character may cost a few.
+ */
+static bool
+scan_may_empty(const regex_scan *scan, size_t begun)
+{
+    regex_cache *cache = &scan->program->caches[scan->mode];
+    size_t read = cache->read + (scan->at - begun);
+    cache->frozen =
+        cache->frozen || 4 * read < 8 * cache->state_count + cache->step_count;
+    return !cache->frozen && cache->held == 0;
 }
 
 /* One symbol more */
 static uint32_t
-run_symbol(regex_program *program, regex_mode mode, uint32_t row,
-           uint32_t symbol)
+run_symbol(const regex_scan *scan, uint32_t row, uint32_t symbol)
 {
-    uint32_t next = program->caches[mode].rows[row + symbol];
-    return next != UNMADE ? next : follow_symbol(program, mode, row, symbol);
+    uint32_t next = scan->program->caches[scan->mode].rows[row + symbol];
+    return next != UNMADE
+               ? next
+               : follow_symbol(scan->program, scan->mode, row, symbol, false);
+}
+
+/* Rows as far as they go: 1, 0, -1; REGEX_PAUSED with sets or without */
+static int
+scan_rows(regex_scan *scan)
+{
+    regex_program *program = scan->program;
+    uint32_t settled = ACCEPT * program->width, next;
+    size_t begun = scan->at;
+    size_t end = scan->length - begun > CHARACTERS_MAX ? begun + CHARACTERS_MAX
+                                                       : scan->length;
+    for (;;) {
+        next = scan->size == 1   ? run_rows(scan, 1, end)
+               : scan->size == 2 ? run_rows(scan, 2, end)
+                                 : run_rows(scan, 4, end);
+        if (next != FULL) {
+            break;
+        }
+        if (!scan_may_empty(scan, begun)) {
+            return scan_leave_row(scan) ? REGEX_PAUSED : -1;
+        }
+        uint32_t symbol = symbol_at(program, scan->text, scan->size, scan->at);
+        next = follow_symbol(program, scan->mode, scan->row, symbol, true);
+        if (next <= settled || next >= FULL) {
+            break;
+        }
+        scan->row = next;
+        begun = ++scan->at;
+    }
+    program->caches[scan->mode].read += scan->at - begun;
+    if (next > settled && next < FULL && scan->at < scan->length) {
+        return REGEX_PAUSED;
+    }
+    if (next > settled && next < FULL && scan->newline) {
+        next = run_symbol(scan, next, REGEX_SYMBOL_NEWLINE(program));
+        if (next == FULL) {
+            return scan_leave_row(scan) ? REGEX_PAUSED : -1;
+        }
+    }
+    if (next > settled && next < FULL) {
+        next = run_symbol(scan, next, REGEX_SYMBOL_END(program));
+    }
+    return next == NO_ROW ? -1 : next == settled;
+}
+
+void
+regex_scan_begin(regex_scan *scan, regex_program *program, regex_mode mode,
+                 int size, const void *text, size_t length)
+{
+    bool newline = program->last_newline && length > 0
+                   && character_at(text, size, length - 1) == '\n';
+    *scan = (regex_scan){.program = program,
+                         .mode = mode,
+                         .size = size,
+                         .text = text,
+                         .length = length - newline,
+                         .newline = newline};
 }
 
 int
-regex_run(regex_program *program, regex_mode mode, int size, const void *text,
-          size_t length)
+regex_scan_go(regex_scan *scan)
 {
-    uint32_t settled = ACCEPT * program->width;
-    uint32_t row = start_row(program, mode);
-    bool newline = program->last_newline && length > 0
-                   && character_at(text, size, length - 1) == '\n';
-    length -= newline;
-    if (row > settled && row != NO_ROW) {
-        row = size == 1   ? run_rows(program, mode, 1, text, length, row)
-              : size == 2 ? run_rows(program, mode, 2, text, length, row)
-                          : run_rows(program, mode, 4, text, length, row);
+    regex_program *program = scan->program;
+    regex_cache *cache = &program->caches[scan->mode];
+    if (scan->sets != NULL) {
+        return scan_without_states(scan);
     }
-    if (row > settled && row != NO_ROW && newline) {
-        row = run_symbol(program, mode, row, REGEX_SYMBOL_NEWLINE(program));
+    cache->held -= scan->held;
+    scan->held = false;
+    if (scan->row == UNMADE) {
+        uint32_t settled = ACCEPT * program->width;
+        scan->row = start_row(program, scan->mode);
+        if (scan->row <= settled || scan->row == NO_ROW) {
+            return scan->row == NO_ROW ? -1 : scan->row == settled;
+        }
     }
-    if (row > settled && row != NO_ROW) {
-        row = run_symbol(program, mode, row, REGEX_SYMBOL_END(program));
-    }
-    return row == NO_ROW ? -1 : row == settled;
+    int verdict = scan_rows(scan);
+    scan->held = verdict == REGEX_PAUSED && scan->sets == NULL;
+    cache->held += scan->held;
+    return verdict;
+}
+
+void
+regex_scan_end(regex_scan *scan)
+{
+    scan->program->caches[scan->mode].held -= scan->held;
+    scan->program->host->release(scan->sets);
 }

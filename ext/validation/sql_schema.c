@@ -28,8 +28,9 @@ schema_type_name(const sql_column *c)
     if (c->postgres && c->storage != NULL) {
         return c->storage->postgres;
     }
-    return c->postgres && c->aware ? "TIMESTAMPTZ"
-                                   : names[c->type][c->postgres];
+    return c->postgres && c->aware && c->type == SQL_DATETIME
+               ? "TIMESTAMPTZ"
+               : names[c->type][c->postgres];
 }
 
 /* The smallest MaxLength of a text; 0: none */
@@ -71,29 +72,56 @@ schema_write_type(sql_column *c)
                : 0;
 }
 
-/* Has a bound or the annotation a time zone? 0 or -1 */
+/* Note a zone. 0 or -1 */
+static int
+schema_zone_of(sql_column *c, PyObject *value)
+{
+    int zone = value != NULL ? sql_has_zone(value) : 0;
+    c->aware = c->aware || zone > 0;
+    return zone < 0 ? -1 : 0;
+}
+
+/* Has a bound, a choice, the default or the annotation a time zone? 0 or -1 */
 static int
 schema_find_zone(sql_column *c)
 {
+    if (c->type != SQL_DATETIME && c->type != SQL_TIME) {
+        return 0;
+    }
     PyObject *constraints = c->field->facts.constraints;
-    for (Py_ssize_t i = 0;
-         c->type == SQL_DATETIME && i < PyTuple_GET_SIZE(constraints); i++) {
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(constraints); i++) {
         PyObject *item = PyTuple_GET_ITEM(constraints, i);
         constraint_kind kind = constraint_kind_of(c->state, item);
         if (kind == CONSTRAINT_TIMEZONE) {
             c->aware = c->aware || CONSTRAINT(item)->value != Py_None;
         }
-        else if (kind <= CONSTRAINT_LE) {
-            PyObject *zone;
-            int found = fe_find_attr(CONSTRAINT(item)->value, "tzinfo", &zone);
-            if (found < 0) {
-                return -1;
-            }
-            c->aware = c->aware || (found > 0 && zone != Py_None);
-            Py_XDECREF(zone);
+        else if (kind <= CONSTRAINT_LE
+                 && schema_zone_of(c, CONSTRAINT(item)->value) < 0) {
+            return -1;
         }
     }
-    return 0;
+    if (c->choices != NULL) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(c->choices); i++) {
+            if (schema_zone_of(c, PyList_GET_ITEM(c->choices, i)) < 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    return schema_zone_of(c, c->field->default_value);
+}
+
+/* Is it an int that the column's 64 bits do not hold? 1, 0 or -1 */
+static int
+schema_too_large(const sql_column *c, PyObject *value)
+{
+    if (c->type != SQL_INT || !PyLong_Check(value)
+        || (c->postgres && c->storage != NULL)) {
+        return 0;
+    }
+    int over;
+    long long number = PyLong_AsLongLongAndOverflow(value, &over);
+    return number == -1 && PyErr_Occurred() ? -1 : over != 0;
 }
 
 /* A default that is a value of the column; a sensitive one stays out. */
@@ -109,7 +137,9 @@ schema_write_default(sql_column *c)
     }
     value = inner != NULL ? inner : value;
     size_t before = c->line.size;
-    int written = fe_text_literal(&c->line, " DEFAULT ") < 0
+    int large = schema_too_large(c, value);
+    int written = large != 0 ? -(large < 0)
+                  : fe_text_literal(&c->line, " DEFAULT ") < 0
                       ? -1
                       : sql_write_value(c, &c->line, value);
     if (written == 0) {
@@ -214,6 +244,7 @@ schema_column(validation_state *state, const validate_fields *fields,
     c.owner = fields->name;
     c.field = field;
     c.choices = NULL;
+    c.mask = NULL;
     c.storage = NULL;
     c.size = -1;
     c.type = SQL_NONE;
@@ -240,6 +271,7 @@ schema_column(validation_state *state, const validate_fields *fields,
     fe_text_free(&c.line);
     fe_text_free(&c.notes);
     Py_XDECREF(c.choices);
+    Py_XDECREF(c.mask);
     return status;
 }
 
@@ -292,6 +324,60 @@ schema_write(validation_state *state, const validate_fields *fields,
     return status;
 }
 
+/* Do the names begin alike, whatever the case of ASCII letters? So SQLite
+ * looks at names.
+ */
+static bool
+schema_same(PyObject *a, PyObject *b, Py_ssize_t count)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_UCS4 x = PyUnicode_READ_CHAR(a, i), y = PyUnicode_READ_CHAR(b, i);
+        if (x != y
+            && (x >= 128 || y >= 128
+                || Py_TOLOWER((unsigned char)x)
+                       != Py_TOLOWER((unsigned char)y))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What SQLite's names may not be: 0 or -1 */
+static int
+schema_check_sqlite(const validate_fields *fields, PyObject *table)
+{
+    PyObject *reserved = PyUnicode_FromString("sqlite_");
+    if (reserved == NULL) {
+        return -1;
+    }
+    bool taken =
+        PyUnicode_GET_LENGTH(table) >= 7 && schema_same(table, reserved, 7);
+    Py_DECREF(reserved);
+    if (taken) {
+        PyErr_Format(PyExc_ValueError,
+                     "sql_schema(): the table name %R is one that SQLite "
+                     "keeps for itself",
+                     table);
+        return -1;
+    }
+    for (Py_ssize_t i = 1; i < Py_SIZE(fields); i++) {
+        PyObject *name = fields->fields[i].name;
+        for (Py_ssize_t k = 0; k < i; k++) {
+            PyObject *other = fields->fields[k].name;
+            Py_ssize_t length = PyUnicode_GET_LENGTH(name);
+            if (length == PyUnicode_GET_LENGTH(other)
+                && schema_same(name, other, length)) {
+                PyErr_Format(PyExc_ValueError,
+                             "%U.%U: sql_schema(): SQLite takes the name for "
+                             "that of %U.%U",
+                             fields->name, name, fields->name, other);
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
 /* new: the statement */
 static PyObject *
 schema_make(validation_state *state, PyObject *cls, bool postgres,
@@ -306,7 +392,8 @@ schema_make(validation_state *state, PyObject *cls, bool postgres,
         PyErr_Format(PyExc_TypeError, "sql_schema(): %U has no fields",
                      fields->name);
     }
-    else if (schema_check_name(table, postgres, "table") == 0) {
+    else if (schema_check_name(table, postgres, "table") == 0
+             && (postgres || schema_check_sqlite(fields, table) == 0)) {
         fe_text out;
         fe_text_init(&out);
         PyObject *quoted = schema_quote(table);

@@ -115,12 +115,25 @@ check_no_nan(sql_column *c)
                : 0;
 }
 
+/* SQLite compares texts: those with zones not as the moments. 1, 0 or -1 */
+static int
+check_is_moment(const sql_column *c, PyObject *bound)
+{
+    return c->postgres || (c->type != SQL_DATETIME && c->type != SQL_TIME) ? 0
+           : c->aware ? 1
+                      : sql_has_zone(bound);
+}
+
 static int
 check_bound(sql_column *c, constraint_kind kind, PyObject *bound)
 {
     int nan = check_is_nan(bound);
     if (nan != 0) {
         return nan < 0 ? -1 : check_never(c);
+    }
+    int moment = check_is_moment(c, bound);
+    if (moment != 0) {
+        return moment < 0 ? -1 : check_note(c, check_bounds[kind].name, bound);
     }
     size_t before = c->line.size;
     /* PostgreSQL's own order of texts is that of a language */
@@ -320,14 +333,22 @@ check_sqlite_time(sql_column *c)
     if (!time && check_around(c, " AND length(", ") = 10") < 0) {
         return -1;
     }
+    /* SQLite rounds the last microsecond, and knows few zones: the rest is
+     * looked at by its characters */
     if (day && time
         && (check_around(c, " AND ", " GLOB '??????????T??:??*'") < 0
-            || check_around(c, " AND datetime(", ") IS NOT NULL") < 0)) {
+            || check_around(c, " AND datetime(substr(",
+                            ", 1, 19)) IS NOT NULL")
+                   < 0
+            || check_around(c, " AND substr(", ", 20) NOT GLOB '*[^0-9:.+-]*'")
+                   < 0)) {
         return -1;
     }
     if (!day
         && (check_around(c, "", " GLOB '??:??*'") < 0
-            || check_around(c, " AND time(", ") IS NOT NULL") < 0)) {
+            || check_around(c, " AND time(substr(", ", 1, 8)) IS NOT NULL") < 0
+            || check_around(c, " AND substr(", ", 9) NOT GLOB '*[^0-9:.+-]*'")
+                   < 0)) {
         return -1;
     }
     return fe_text_literal(&c->line, c->nullable ? "))" : ")");
@@ -419,11 +440,36 @@ check_storage(sql_column *c)
                : 0;
 }
 
+/* The members of a Flag are combined: no other bits than theirs */
+static int
+check_mask(sql_column *c)
+{
+    if (c->mask == Py_None) {
+        return 0;
+    }
+    int over;
+    long long mask = PyLong_AsLongLongAndOverflow(c->mask, &over);
+    if (mask == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (over != 0) {
+        return check_note(c, "Flag", c->mask);
+    }
+    return check_open(c) < 0 || check_around(c, "(", " & ") < 0
+                   || fe_text_i64(&c->line, ~(int64_t)mask) < 0
+                   || fe_text_literal(&c->line, ") = 0)") < 0
+               ? -1
+               : 0;
+}
+
 static int
 check_choices(sql_column *c)
 {
     if (c->choices == NULL) {
         return 0;
+    }
+    if (c->mask != NULL) {
+        return check_mask(c);
     }
     if (PyList_GET_SIZE(c->choices) == 0) {
         return check_never(c);
@@ -484,9 +530,9 @@ check_constraint(sql_column *c, PyObject *constraint)
 int
 sql_column_checks(sql_column *c)
 {
-    bool typed = c->choices != NULL ? true
-                 : c->postgres      ? check_postgres_type(c) == 0
-                                    : check_sqlite_type(c) == 0;
+    bool typed = c->choices != NULL && c->mask == NULL ? true
+                 : c->postgres ? check_postgres_type(c) == 0
+                               : check_sqlite_type(c) == 0;
     if (!typed || check_choices(c) < 0 || check_storage(c) < 0) {
         return -1;
     }

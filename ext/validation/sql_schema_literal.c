@@ -273,10 +273,39 @@ literal_timedelta(const sql_column *c, fe_text *text, PyObject *value)
                : 1;
 }
 
+int
+sql_has_zone(PyObject *value)
+{
+    PyObject *zone;
+    int found = fe_find_attr(value, "tzinfo", &zone);
+    if (found > 0) {
+        found = zone != Py_None;
+        Py_DECREF(zone);
+    }
+    return found;
+}
+
+/* PostgreSQL drops the zone of a TIME, and would give a TIMESTAMPTZ without
+ * one the session's.
+ */
+static int
+literal_keeps_zone(const sql_column *c, PyObject *value)
+{
+    if (!c->postgres || (c->type != SQL_DATETIME && c->type != SQL_TIME)) {
+        return 1;
+    }
+    int zone = sql_has_zone(value);
+    return zone < 0 ? -1 : zone == (c->type == SQL_DATETIME && c->aware);
+}
+
 /* Of the types that are their own: value is an instance of such. */
 static int
 literal_time(const sql_column *c, fe_text *text, PyObject *value)
 {
+    int kept = literal_keeps_zone(c, value);
+    if (kept <= 0) {
+        return kept;
+    }
     switch (c->type) {
     case SQL_DATE:
         return literal_typed(c, text, fe_call_method(value, "isoformat", NULL),

@@ -31,6 +31,7 @@ typedef struct {
     PyObject *owner;             /* borrowed str: the class, for errors */
     const validate_field *field; /* borrowed */
     PyObject *choices;           /* owned list or NULL: the only values */
+    PyObject *mask; /* owned: of a Flag the int of its bits, None: any; NULL */
     const struct sql_storage *storage; /* or NULL */
     long size;                         /* of Size(n), or -1 */
     sql_type type;
@@ -64,6 +65,8 @@ int sql_write_name(fe_text *text, PyObject *name);
 int sql_write_text(fe_text *text, PyObject *str, bool postgres);
 /* Text for a comment: on one line, whatever is in it */
 int sql_write_comment(fe_text *text, PyObject *str);
+/* Has a datetime or time a zone? 1, 0 or -1; of other values 0 */
+int sql_has_zone(PyObject *value);
 /* The value as the column keeps it. 1: written; 0: it has no such value,
  * nothing written; -1 */
 int sql_write_value(sql_column *column, fe_text *text, PyObject *value);

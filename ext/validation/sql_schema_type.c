@@ -158,6 +158,36 @@ type_add_literals(sql_column *c, PyObject *args)
     return 0;
 }
 
+/* The mask of a Flag: of an Enum's class only this has a boundary. 0 or -1 */
+static int
+type_take_mask(sql_column *c, PyObject *cls)
+{
+    PyObject *boundary, *word;
+    int found =
+        c->type == SQL_INT ? fe_find_attr(cls, "_boundary_", &boundary) : 0;
+    if (found <= 0) {
+        return found;
+    }
+    found = boundary != Py_None ? fe_find_attr(boundary, "_value_", &word) : 0;
+    Py_DECREF(boundary);
+    if (found <= 0) {
+        return found;
+    }
+    /* KEEP takes any int */
+    bool any = PyUnicode_Check(word)
+               && PyUnicode_CompareWithASCIIString(word, "keep") == 0;
+    Py_DECREF(word);
+    if (any) {
+        c->mask = Py_NewRef(Py_None);
+        return 0;
+    }
+    found = fe_find_attr(cls, "_flag_mask_", &c->mask);
+    if (found > 0 && !PyLong_Check(c->mask)) {
+        Py_CLEAR(c->mask);
+    }
+    return found < 0 ? -1 : 0;
+}
+
 /* 1: it is an Enum, and its values are the choices; 0; -1 */
 static int
 type_of_enum(sql_column *c, PyObject *cls)
@@ -176,7 +206,7 @@ type_of_enum(sql_column *c, PyObject *cls)
     c->choices = tuple != NULL ? PyList_New(0) : NULL;
     int status = c->choices != NULL ? type_add_literals(c, tuple) : -1;
     Py_XDECREF(tuple);
-    return status < 0 ? -1 : 1;
+    return status < 0 || type_take_mask(c, cls) < 0 ? -1 : 1;
 }
 
 /* ---- annotations */

@@ -33,6 +33,8 @@ typedef struct validate_path {
 } validate_path;
 
 #define VALIDATE_KEY ((Py_ssize_t) - 1)
+/* a key whose step is the start of a validate_key_path */
+#define VALIDATE_KEY_OF ((Py_ssize_t) - 2)
 
 /* new: the value, or what it became (Strip, containers of such); NULL with
  * TypeError or ConstraintError naming the path. Runs Python code.

@@ -29,6 +29,7 @@ checks_incomparable(validate_context *context, const validate_check *check,
 {
     PyErr_Clear(); /* TypeError: the operands do not go together */
     if (context->quiet > 0) {
+        validate_refuse_within(context);
         return 0;
     }
     PyObject *place = validate_text_path(path, context->hidden > 0);
@@ -229,7 +230,7 @@ static PyObject *
 checks_refuse(validate_context *context, const validate_check *check,
               PyObject *value, const validate_path *path)
 {
-    PyObject *low = NULL;
+    PyObject *low;
     if (check->kind == CONSTRAINT_REGEX) {
         low = Py_NewRef(regex_pattern_borrow(check->constraint));
     }
@@ -247,6 +248,20 @@ checks_refuse(validate_context *context, const validate_check *check,
                     NULL, value, path);
     Py_XDECREF(low);
     return NULL;
+}
+
+/* A container of sensitive items is not shown. */
+static void
+checks_refuse_plan(validate_context *context, const validate_plan *plan,
+                   const validate_check *check, PyObject *value,
+                   const validate_path *path)
+{
+    int hides = context->quiet > 0 ? 0 : validate_hides(plan);
+    if (hides >= 0) {
+        context->hidden += hides;
+        checks_refuse(context, check, value, path);
+        context->hidden -= hides;
+    }
 }
 
 PyObject *
@@ -274,7 +289,7 @@ validate_checks_steal(validate_context *context, const validate_plan *plan,
         int is = checks_one(context, check, value, path, &told);
         if (is <= 0) {
             if (is == 0 && !told) {
-                checks_refuse(context, check, value, path);
+                checks_refuse_plan(context, plan, check, value, path);
             }
             Py_DECREF(value);
             return NULL;

@@ -535,6 +535,9 @@ fields_missing_key(validate_context *context, const validate_field *field,
             Py_DECREF(place);
         }
     }
+    else {
+        validate_refuse_within(context);
+    }
     return -1;
 }
 

@@ -116,6 +116,84 @@ items_tuple(validate_context *context, validate_plan *const *children,
     return copy != NULL ? copy : Py_NewRef(tuple);
 }
 
+/* new: copy.copy(value) emptied, which keeps what a subclass has besides its
+ * items; NULL without an exception where it is no other object of the type
+ */
+static PyObject *
+items_empty_copy(PyObject *value)
+{
+    PyObject *module = PyImport_ImportModule("copy");
+    PyObject *copy =
+        module != NULL ? fe_call_method(module, "copy", value) : NULL;
+    Py_XDECREF(module);
+    if (copy == NULL) {
+        return NULL;
+    }
+    if (copy == value || Py_TYPE(copy) != Py_TYPE(value)) {
+        Py_DECREF(copy);
+        return NULL;
+    }
+    PyObject *done = fe_call_method(copy, "clear", NULL);
+    if (done == NULL) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(done);
+    return copy;
+}
+
+/* Is it an instance of the class? 1, 0, -1 */
+static int
+items_is(PyObject *value, const char *home, const char *name)
+{
+    PyObject *module = PyImport_ImportModule(home);
+    PyObject *cls = module != NULL ? fe_getattr(module, name) : NULL;
+    int is = cls != NULL ? PyObject_IsInstance(value, cls) : -1;
+    Py_XDECREF(cls);
+    Py_XDECREF(module);
+    return is;
+}
+
+/* new: a deque with the items, as long as the one given may get */
+static PyObject *
+items_deque(PyObject *made, PyObject *value)
+{
+    PyObject *copy = items_empty_copy(value);
+    PyObject *done =
+        copy != NULL ? fe_call_method(copy, "extend", made) : NULL;
+    if (done == NULL) {
+        Py_CLEAR(copy);
+    }
+    Py_XDECREF(done);
+    return copy;
+}
+
+/* new: the items in a container like the one given: sets stay sets, a deque a
+ * deque; what else there is may not be made of items, and becomes a list.
+ * stolen: made
+ */
+static PyObject *
+items_made_steal(PyObject *made, PyObject *value)
+{
+    PyObject *result = NULL;
+    int set =
+        PyAnySet_Check(value) ? 1 : items_is(value, "collections.abc", "Set");
+    int deque = set == 0 ? items_is(value, "collections", "deque") : 0;
+    if (PyFrozenSet_Check(value)) {
+        result = PyFrozenSet_New(made);
+    }
+    else if (set > 0) {
+        result = PySet_New(made);
+    }
+    else if (set == 0 && deque > 0) {
+        result = items_deque(made, value);
+    }
+    if (result == NULL && !PyErr_Occurred()) {
+        return made;
+    }
+    Py_DECREF(made);
+    return result;
+}
+
 /* Everything that iterates; a container of the items where one has changed. */
 static PyObject *
 items_walk(validate_context *context, validate_plan *child, PyObject *value,
@@ -143,17 +221,11 @@ items_walk(validate_context *context, validate_plan *child, PyObject *value,
         Py_XDECREF(made);
         return NULL;
     }
-    if (!changed || made == NULL) {
+    if (!changed || made == NULL || PyUnicode_Check(value)) {
         Py_XDECREF(made);
         return Py_NewRef(value);
     }
-    PyObject *result =
-        PyFrozenSet_Check(value) ? PyFrozenSet_New(made)
-        : PyAnySet_Check(value)
-            ? PySet_New(made)
-            : PyObject_CallOneArg((PyObject *)Py_TYPE(value), made);
-    Py_DECREF(made);
-    return result;
+    return items_made_steal(made, value);
 }
 
 /* A container, and not an iterator, which would be consumed? */
@@ -195,7 +267,7 @@ validate_tuple(validate_context *context, validate_plan *plan, PyObject *value,
         return items_tuple(context, plan->children, 1, value, path);
     }
     if (context->quiet > 0) {
-        return NULL;
+        return validate_refuse_within(context);
     }
     PyObject *place = validate_text_path(path, context->hidden > 0);
     if (place != NULL) {
@@ -215,29 +287,61 @@ typedef struct {
     validate_plan *value;
     PyObject *made; /* owned dict, where something may change; or NULL */
     bool changed;
+    bool renamed; /* a key has become another */
 } items_pairs;
+
+/* 0, or -1: the key is there already, another has become the same */
+static int
+items_pair_distinct(validate_context *context, const items_pairs *pairs,
+                    PyObject *key, const validate_path *path)
+{
+    int twice = pairs->renamed ? PyDict_Contains(pairs->made, key) : 0;
+    if (twice <= 0) {
+        return twice;
+    }
+    int hides = context->quiet > 0 ? 0 : validate_hides(pairs->key);
+    if (hides >= 0) {
+        context->hidden += hides;
+        validate_refuse(context, validate_text_keys, NULL, NULL, key, path);
+        context->hidden -= hides;
+    }
+    return -1;
+}
+
+/* Put a pair into what is made. 0 or -1 */
+static int
+items_pair_put(validate_context *context, const items_pairs *pairs,
+               PyObject *key, PyObject *value, const validate_path *path)
+{
+    return items_pair_distinct(context, pairs, key, path) < 0
+               ? -1
+               : PyDict_SetItem(pairs->made, key, value);
+}
 
 /* One pair, both borrowed and held by the caller. 0 or -1 */
 static int
 items_pair(validate_context *context, items_pairs *pairs, PyObject *key,
            PyObject *value, const validate_path *path)
 {
-    const validate_path step = {path, key, VALIDATE_KEY};
+    const validate_key_path place = {{path, key, VALIDATE_KEY_OF}, pairs->key};
+    const validate_path *step = &place.step;
     PyObject *new_key = pairs->key == NULL || validate_quick(pairs->key, key)
                             ? Py_NewRef(key)
-                            : validate_value(context, pairs->key, key, &step);
+                            : validate_value(context, pairs->key, key, step);
     if (new_key == NULL) {
         return -1;
     }
     PyObject *new_value =
         pairs->value == NULL || validate_quick(pairs->value, value)
             ? Py_NewRef(value)
-            : validate_value(context, pairs->value, value, &step);
-    int result = new_value == NULL ? -1
-                 : pairs->made == NULL
-                     ? 0
-                     : PyDict_SetItem(pairs->made, new_key, new_value);
-    pairs->changed = pairs->changed || new_key != key || new_value != value;
+            : validate_value(context, pairs->value, value, step);
+    pairs->renamed = pairs->renamed || new_key != key;
+    pairs->changed = pairs->changed || pairs->renamed || new_value != value;
+    int result =
+        new_value == NULL ? -1
+        : pairs->made == NULL
+            ? 0
+            : items_pair_put(context, pairs, new_key, new_value, path);
     Py_DECREF(new_key);
     Py_XDECREF(new_value);
     return result;
@@ -295,6 +399,33 @@ items_other_mapping(validate_context *context, items_pairs *pairs,
     return result;
 }
 
+/* new: the pairs in a dict like the one given: a defaultdict stays one, with
+ * its factory. Other mappings become a dict. stolen: made
+ */
+static PyObject *
+items_like_steal(PyObject *made, PyObject *value)
+{
+    if (!PyDict_Check(value) || PyDict_CheckExact(value)) {
+        return made;
+    }
+    PyObject *copy = items_empty_copy(value);
+    if (copy == NULL) {
+        if (PyErr_Occurred()) {
+            Py_CLEAR(made);
+        }
+        return made;
+    }
+    Py_ssize_t at = 0;
+    PyObject *key, *item;
+    while (copy != NULL && PyDict_Next(made, &at, &key, &item)) {
+        if (PyObject_SetItem(copy, key, item) < 0) {
+            Py_CLEAR(copy);
+        }
+    }
+    Py_DECREF(made);
+    return copy;
+}
+
 PyObject *
 validate_mapping(validate_context *context, validate_plan *plan,
                  PyObject *value, const validate_path *path)
@@ -314,7 +445,7 @@ validate_mapping(validate_context *context, validate_plan *plan,
                      ? items_dict(context, &pairs, value, path)
                      : items_other_mapping(context, &pairs, value, path);
     if (result == 0 && pairs.changed && pairs.made != NULL) {
-        return pairs.made;
+        return items_like_steal(pairs.made, value);
     }
     Py_XDECREF(pairs.made);
     return result == 0 ? Py_NewRef(value) : NULL;

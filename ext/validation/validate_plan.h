@@ -41,6 +41,17 @@ int validate_check_add(validation_state *state, validate_plan *plan,
 /* What is known once all is in: bounds for a glance. */
 void validate_check_quick(validate_plan *plan);
 
+/* A step of a mapping, with the plan that says whether its key is shown. */
+typedef struct {
+    validate_path step;       /* first; index is VALIDATE_KEY_OF */
+    const validate_plan *key; /* borrowed or NULL */
+} validate_key_path;
+
+/* validate_hides.c: does it hold something sensitive, itself, in a child or in
+ * a field of its class? 1, 0, -1. Runs Python code.
+ */
+int validate_hides(const validate_plan *plan);
+
 /* validate_text.c: texts of errors */
 /* new: str, "int | None" */
 PyObject *validate_text_plan(const validate_plan *plan);
@@ -49,6 +60,9 @@ PyObject *validate_text_path(const validate_path *path, bool hidden);
 /* new: str, the name of a type without its module */
 PyObject *validate_text_type(PyTypeObject *type);
 error_format validate_text_format(constraint_kind kind, PyObject *value);
+/* "{name}: two keys become {value}" */
+PyObject *validate_text_keys(PyObject *name, PyObject *low, PyObject *high,
+                             PyObject *value);
 PyObject *validate_text_literal(PyObject *name, PyObject *low, PyObject *high,
                                 PyObject *value);
 
@@ -59,6 +73,8 @@ typedef struct {
     int quiet;            /* above 0: a refusal is NULL without an exception */
     int hidden;           /* above 0: no value is shown */
     bool broken;          /* quiet: a constraint refused, not a type */
+    bool within;          /* quiet: the type was right, an inner one not */
+    const validate_path *at; /* borrowed: where the innermost union stands */
 } validate_context;
 
 /* new, or NULL: refused (see quiet) or failed */
@@ -67,6 +83,8 @@ PyObject *validate_value(validate_context *context, validate_plan *plan,
 PyObject *validate_refuse_type(validate_context *context,
                                const validate_plan *plan, PyObject *value,
                                const validate_path *path);
+/* NULL; in a union: the value had the right type, but not what is in it */
+PyObject *validate_refuse_within(validate_context *context);
 PyObject *validate_refuse(validate_context *context, error_format format,
                           PyObject *low, PyObject *high, PyObject *value,
                           const validate_path *path);

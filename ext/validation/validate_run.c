@@ -8,15 +8,36 @@
 /* ---- refusals */
 
 PyObject *
+validate_refuse_within(validate_context *context)
+{
+    context->within = true;
+    return NULL;
+}
+
+/* new: "int"; where a class was wanted, "class int" */
+static PyObject *
+refuse_got(const validate_plan *plan, PyObject *value)
+{
+    bool class = plan->shape == VALIDATE_TYPE && PyType_Check(value);
+    PyObject *got =
+        validate_text_type(class ? (PyTypeObject *)value : Py_TYPE(value));
+    if (got != NULL && class) {
+        Py_SETREF(got, PyUnicode_FromFormat("class %U", got));
+    }
+    return got;
+}
+
+PyObject *
 validate_refuse_type(validate_context *context, const validate_plan *plan,
                      PyObject *value, const validate_path *path)
 {
     if (context->quiet > 0) {
+        context->within = context->within || path != context->at;
         return NULL;
     }
     PyObject *place = validate_text_path(path, context->hidden > 0);
     PyObject *wanted = place != NULL ? validate_text_plan(plan) : NULL;
-    PyObject *got = wanted != NULL ? validate_text_type(Py_TYPE(value)) : NULL;
+    PyObject *got = wanted != NULL ? refuse_got(plan, value) : NULL;
     if (got != NULL) {
         PyErr_Format(PyExc_TypeError, "%s%U must be %U, got %U",
                      context->function, place, wanted, got);
@@ -150,49 +171,73 @@ run_simple(const validate_plan *plan, PyObject *value)
 
 /* ---- unions and aliases */
 
-/* What a union of which no member took the value says: what the only member
- * whose type was right says of the constraint; else that none took it.
+/* What has been seen of the members that did not take a value. */
+typedef struct {
+    Py_ssize_t broken; /* the first one whose constraint is broken, or -1 */
+    Py_ssize_t within; /* the last one whose own type was right, or -1 */
+    int within_count;
+} run_union_seen;
+
+/* What a union of which no member took the value says: what the first member
+ * says whose constraint is broken; what the only one says that has the right
+ * type, but not for what is in it; else that none took it. If a member is
+ * sensitive, the value may be meant for it.
  */
 static PyObject *
 run_union_refuse(validate_context *context, validate_plan *plan,
-                 Py_ssize_t broken, int count, PyObject *value,
+                 const run_union_seen *seen, PyObject *value,
                  const validate_path *path)
 {
-    if (count > 0) {
-        context->broken = true;
-    }
+    Py_ssize_t speaker = seen->broken >= 0         ? seen->broken
+                         : seen->within_count == 1 ? seen->within
+                                                   : -1;
+    context->broken = context->broken || seen->broken >= 0;
     if (context->quiet > 0) {
+        context->within =
+            context->within || seen->within_count > 0 || path != context->at;
         return NULL;
     }
-    return count == 1
-               ? validate_value(context, plan->children[broken], value, path)
-               : validate_refuse_type(context, plan, value, path);
+    int hides = speaker >= 0 ? validate_hides(plan) : 0;
+    if (hides < 0) {
+        return NULL;
+    }
+    context->hidden += hides;
+    PyObject *result =
+        speaker >= 0
+            ? validate_value(context, plan->children[speaker], value, path)
+            : validate_refuse_type(context, plan, value, path);
+    context->hidden -= hides;
+    return result;
 }
 
 static PyObject *
 run_union(validate_context *context, validate_plan *plan, PyObject *value,
           const validate_path *path)
 {
-    Py_ssize_t broken = 0;
-    int count = 0;
-    bool before = context->broken;
-    for (Py_ssize_t i = 0; i < plan->child_count; i++) {
-        context->broken = false;
+    const validate_context before = *context;
+    run_union_seen seen = {-1, -1, 0};
+    PyObject *result = NULL;
+    context->at = path;
+    for (Py_ssize_t i = 0; result == NULL && i < plan->child_count; i++) {
+        context->broken = context->within = false;
         context->quiet++;
-        PyObject *result =
-            validate_value(context, plan->children[i], value, path);
+        result = validate_value(context, plan->children[i], value, path);
         context->quiet--;
-        if (result != NULL || PyErr_Occurred()) {
-            context->broken = before;
-            return result;
+        if (result == NULL && PyErr_Occurred()) {
+            break;
         }
-        if (context->broken) {
-            broken = i;
-            count++;
+        if (result == NULL && context->broken && seen.broken < 0) {
+            seen.broken = i;
+        }
+        else if (result == NULL && context->within && !context->broken) {
+            seen.within = i;
+            seen.within_count++;
         }
     }
-    context->broken = before;
-    return run_union_refuse(context, plan, broken, count, value, path);
+    *context = before;
+    return result != NULL || PyErr_Occurred()
+               ? result
+               : run_union_refuse(context, plan, &seen, value, path);
 }
 
 static PyObject *

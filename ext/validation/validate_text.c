@@ -22,7 +22,7 @@ validate_text_type(PyTypeObject *type)
 static PyObject *
 text_shown(PyObject *value)
 {
-    PyObject *repr = PyObject_Repr(value);
+    PyObject *repr = constraint_repr(value);
     if (repr == NULL || PyUnicode_GET_LENGTH(repr) <= TEXT_SHOWN) {
         return repr;
     }
@@ -128,11 +128,25 @@ validate_text_plan(const validate_plan *plan)
 
 /* ---- places */
 
+/* new: a key, or "..." */
+static PyObject *
+text_key(const validate_path *step, bool hidden)
+{
+    const validate_plan *plan =
+        step->index == VALIDATE_KEY_OF
+            ? ((const validate_key_path *)(const void *)step)->key
+            : NULL;
+    int hides = hidden ? 1 : plan != NULL ? validate_hides(plan) : 0;
+    return hides < 0   ? NULL
+           : hides > 0 ? PyUnicode_FromString("...")
+                       : text_shown(step->name);
+}
+
 /* new: what a step adds behind `before` (stolen; NULL: nothing is before) */
 static PyObject *
 text_step_steal(PyObject *before, const validate_path *step, bool hidden)
 {
-    bool key = step->name != NULL && step->index == VALIDATE_KEY;
+    bool key = step->name != NULL && step->index < 0;
     if (before == NULL && step->name != NULL && !key) {
         return PyObject_Str(step->name);
     }
@@ -145,8 +159,7 @@ text_step_steal(PyObject *before, const validate_path *step, bool hidden)
         text = PyUnicode_FromFormat("%U[%zd]", start, step->index);
     }
     else if (key) {
-        PyObject *shown =
-            hidden ? PyUnicode_FromString("...") : text_shown(step->name);
+        PyObject *shown = text_key(step, hidden);
         text = shown != NULL ? PyUnicode_FromFormat("%U[%U]", start, shown)
                              : NULL;
         Py_XDECREF(shown);
@@ -199,44 +212,50 @@ text_got_steal(PyObject *name, PyObject *wanted, PyObject *value)
     return text;
 }
 
+/* new: "{name} must be >= {low}, got {value}" */
+static PyObject *
+text_bound(PyObject *name, const char *must, PyObject *low, PyObject *value)
+{
+    PyObject *shown = constraint_repr(low);
+    PyObject *wanted =
+        shown != NULL ? PyUnicode_FromFormat("%s %U", must, shown) : NULL;
+    Py_XDECREF(shown);
+    return text_got_steal(name, wanted, value);
+}
+
 static PyObject *
 text_gt(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
         PyObject *value)
 {
-    return text_got_steal(name, PyUnicode_FromFormat("must be > %R", low),
-                          value);
+    return text_bound(name, "must be >", low, value);
 }
 
 static PyObject *
 text_ge(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
         PyObject *value)
 {
-    return text_got_steal(name, PyUnicode_FromFormat("must be >= %R", low),
-                          value);
+    return text_bound(name, "must be >=", low, value);
 }
 
 static PyObject *
 text_lt(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
         PyObject *value)
 {
-    return text_got_steal(name, PyUnicode_FromFormat("must be < %R", low),
-                          value);
+    return text_bound(name, "must be <", low, value);
 }
 
 static PyObject *
 text_le(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
         PyObject *value)
 {
-    return text_got_steal(name, PyUnicode_FromFormat("must be <= %R", low),
-                          value);
+    return text_bound(name, "must be <=", low, value);
 }
 
 static PyObject *
 text_multiple_of(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
                  PyObject *value)
 {
-    return text_got_steal(
-        name, PyUnicode_FromFormat("must be a multiple of %R", low), value);
+    return text_bound(name, "must be a multiple of", low, value);
 }
 
 static PyObject *
@@ -339,6 +358,20 @@ text_timezone(PyObject *name, PyObject *low, PyObject *Py_UNUSED(high),
             ? PyUnicode_FromString("must have a time zone")
             : PyUnicode_FromFormat("must have the time zone %S", low);
     return text_got_steal(name, wanted, value);
+}
+
+PyObject *
+validate_text_keys(PyObject *name, PyObject *Py_UNUSED(low),
+                   PyObject *Py_UNUSED(high), PyObject *value)
+{
+    PyObject *shown =
+        value != NULL ? text_shown(value) : PyUnicode_FromString("one");
+    PyObject *text =
+        shown != NULL
+            ? PyUnicode_FromFormat("%U: two keys become %U", name, shown)
+            : NULL;
+    Py_XDECREF(shown);
+    return text;
 }
 
 PyObject *

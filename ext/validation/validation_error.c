@@ -190,6 +190,32 @@ static PyType_Spec error_spec = {
     .slots = error_slots,
 };
 
+/* Does it show tomorrow what it shows today, without running code? */
+static bool
+error_is_fixed(PyObject *part)
+{
+    return part == NULL || part == Py_None || PyLong_CheckExact(part)
+           || PyFloat_CheckExact(part) || PyUnicode_CheckExact(part)
+           || PyBytes_CheckExact(part) || PyBool_Check(part);
+}
+
+/* The text of parts that may change is made at once. 0 or -1 */
+static int
+error_settle_now(error_object *self)
+{
+    if ((error_is_fixed(self->low) && error_is_fixed(self->high)
+         && error_is_fixed(self->value))
+        || error_settle(self) == 0) {
+        return 0;
+    }
+    if (!PyErr_ExceptionMatches(PyExc_Exception)
+        || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        return -1;
+    }
+    PyErr_Clear(); /* any Exception of a value: whoever reads it is told */
+    return 0;
+}
+
 PyObject *
 error_raise(validation_state *state, error_format format, PyObject *name,
             PyObject *low, PyObject *high, PyObject *value)
@@ -206,7 +232,7 @@ error_raise(validation_state *state, error_format format, PyObject *name,
     self->low = Py_XNewRef(low);
     self->high = Py_XNewRef(high);
     self->value = Py_XNewRef(value);
-    if (self->base.args != NULL) {
+    if (self->base.args != NULL && error_settle_now(self) == 0) {
         PyErr_SetObject((PyObject *)state->constraint_error, (PyObject *)self);
     }
     Py_DECREF(self);

@@ -4,6 +4,7 @@ import contextlib
 import copy
 import dataclasses
 import importlib
+import inspect
 import pickle
 from typing import Annotated, Any, ForwardRef, Literal, NewType, Optional
 
@@ -429,3 +430,37 @@ def test_lifetime(case, native):
     run_threads(lambda: [exec(code, dict(space)) for _ in range(20)], 4)
     walk_oom(CASES[case], setup=SETUP)
     in_subinterpreter(SETUP + CASES[case])
+
+
+def test_default_is_not_shown(impl):
+    class User(impl.Record):
+        name: str = "ann"
+        password: Annotated[str, "sensitive_data"] = SECRET
+        token: Annotated[str, "sensitive_data"] = impl.field(default=SECRET, init=False)
+        made: Annotated[str, "sensitive_data"] = impl.field(default_factory=str, kw_only=True)
+
+    assert "name: str = 'ann', password: " in User.__doc__
+    assert SECRET not in User.__doc__ and "= ***" in User.__doc__
+    shown = [repr(field) for field in impl.fields(User)]
+    assert not any(SECRET in text for text in shown)
+    assert [",default=***," in text for text in shown] == [False, True, True, False]
+    assert impl.fields(User)[1].default == SECRET
+    assert User().password == User().token == SECRET
+    assert inspect.signature(User).parameters["password"].default == SECRET
+
+
+def test_default_of_a_documented_class(impl):
+    class User(impl.Record):
+        """A user."""
+
+        password: Annotated[str, "sensitive_data"] = SECRET
+
+    class Other(impl.Record):
+        password: Annotated[str, "sensitive_data"]
+
+    class Sub(User):
+        more: str = "more"
+
+    assert User.__doc__ == "A user."
+    assert Other.__doc__.startswith("Other(password: ") and "***" not in Other.__doc__
+    assert SECRET not in repr(impl.fields(User)) + repr(impl.fields(Sub)) + (Sub.__doc__ or "")

@@ -201,12 +201,16 @@ def test_defaults(impl):
         return a, b
 
     assert func() == (5, None)
-    with pytest.raises(impl.ConstraintError, match=r"bad\(\) argument 'a'"):
+    with pytest.raises(
+        impl.ConstraintError, match=r"^default of .*bad\(\) argument 'a' must be >= 5, got 4$"
+    ):
 
         @impl.checked
         def bad(a: Annotated[int, impl.Ge(5)] = 4): ...
 
-    with pytest.raises(TypeError, match=r"worse\(\) argument 'b'"):
+    with pytest.raises(
+        TypeError, match=r"^default of .*worse\(\) argument 'b' must be str, got NoneType$"
+    ):
 
         @impl.checked
         def worse(*, b: str = None): ...
@@ -235,6 +239,37 @@ def test_a_sensitive_default_is_not_shown(impl):
         def bad(a: Annotated[str, impl.MinLength(9), impl.Sensitive] = "hunter2"): ...
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_containers_of_sensitive_values_are_not_shown(impl):
+    Secrets = Annotated[list[Annotated[str, impl.Sensitive]], impl.MinLength(3)]
+
+    @impl.checked
+    def func(a: Any, b: Secrets) -> Secrets:
+        return a
+
+    for a, b in ((["hunter2"], ["", "", ""]), ([], ["hunter2"])):
+        with pytest.raises(impl.ConstraintError, match="must have at least 3 items$") as caught:
+            func(a, b)
+        assert caught.value.value is None
+    with pytest.raises(impl.ConstraintError, match="at least 3 items$"):
+
+        @impl.checked
+        def bad(a: Secrets = ["hunter2"]): ...  # noqa: B006
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="PEP 695")
+def test_type_parameters_of_the_class(impl):
+    space = {"checked": impl.checked, "__name__": "stack"}
+    exec(
+        "class Stack[T: int]:\n @checked\n def push(self, x: 'T', *rest: 'list[T]') -> 'T':\n"
+        "  return x\n"
+        "class Own(Stack): pass",
+        space,
+    )
+    for cls in (space["Stack"], space["Own"]):
+        assert cls().push(5, [6]) == 5
+        assert "Stack.push() argument 'x' must be int, got str" in refused(cls().push, "a")
 
 
 def test_sensitive_values_are_not_shown(impl):

@@ -150,6 +150,15 @@ def test_coroutine_object(native):
     func(1).close()  # and nobody says that it was never awaited
 
 
+def test_closed_before_it_starts(impl):
+    @impl.checked
+    async def func(x: int) -> int:
+        return x
+
+    func(1).close()  # and nobody says that it was never awaited
+    gc.collect()
+
+
 @pytest.mark.filterwarnings("default")
 def test_never_awaited(native):
     @native.checked

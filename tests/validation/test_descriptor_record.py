@@ -11,7 +11,7 @@ import inspect
 import pickle
 import sys
 import weakref
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 
@@ -660,3 +660,105 @@ def test_record_table(array):
         with pytest.raises(ValueError, match="'_bounded_port' must be"):
             write(wrong)
         assert [*table] == before
+
+
+# ---- sensitive fields
+
+
+def hidden_in(error):
+    shown = [str(error), repr(error), repr(error.args), repr(getattr(error, "value", None))]
+    return error.__cause__ is None and not any(
+        secret in text for text in shown for secret in ("hunter2", "987654")
+    )
+
+
+@pytest.mark.parametrize("secret", [987654, "hunter2"])
+@pytest.mark.parametrize("kind", ["object", "u32", "redeclared", "checked anew", "validated"])
+def test_sensitive(impl, records, secret, kind):
+    tp = records.u32 if kind == "u32" else int
+    check = impl.Validated(min_val=1, max_val=9999)
+    check = check if kind == "validated" else impl.Bounded(1, 9999)
+    marked = Annotated[tp, impl.Sensitive]
+    first = {"__annotations__": {"pin": int if kind == "redeclared" else marked}, "pin": check}
+    again = {"pin": impl.Bounded(1, 9999)}
+    if kind == "checked anew":
+        del first["pin"]
+    Account = type(records.Record)("Account", (records.Record,), first)
+    if kind == "redeclared":
+        again["__annotations__"] = {"pin": marked}
+    if kind in ("redeclared", "checked anew"):
+        Account = type(Account)("Account", (Account,), again)
+    account = Account(5)
+    ways = [
+        lambda: Account(secret),
+        lambda: Account(pin=secret),
+        lambda: setattr(account, "pin", secret),
+        lambda: records.replace(account, pin=secret),
+        lambda: account.__setstate__([secret]),
+        lambda: Account.pin.__set__(account, secret),
+    ]
+    for way in ways:
+        with pytest.raises((TypeError, ValueError), match="pin") as caught:
+            way()
+        assert hidden_in(caught.value)
+    assert account.pin == 5
+
+
+@pytest.mark.parametrize("secret", [987654, "hunter2"])
+def test_sensitive_in_containers(native, secret):
+    records = importlib.import_module("ferrule.records")
+
+    class Account(records.Record):
+        pin: Annotated[records.u32, "sensitive_data"] = native.Bounded(1, 9999)
+
+    for container in (records.RecordArray(Account), records.RecordTable(Account)):
+        container.append(Account(5))
+        ways = [
+            lambda c=container: c.append((secret,)),
+            lambda c=container: c.extend([(secret,)]),
+        ]
+        for way in ways:
+            with pytest.raises((TypeError, ValueError)) as caught:
+                way()
+            assert hidden_in(caught.value)
+
+
+def test_not_sensitive_in_a_subclass(impl, records):
+    """A subclass's own annotation decides, whoever made the descriptor."""
+    check = impl.Bounded(1, 9999)
+    body = {"__annotations__": {"pin": Annotated[int, "sensitive_data"]}, "pin": check}
+    Base = type(records.Record)("Base", (records.Record,), body)
+    Sub = type(Base)("Sub", (Base,), {"__annotations__": {"pin": int}, "pin": check})
+    with pytest.raises(impl.ConstraintError, match="<= 9999$"):
+        Base(987654)
+    with pytest.raises(impl.ConstraintError, match="<= 9999, got 987654$"):
+        Sub(987654)
+
+
+# ---- hidden fields
+
+
+def test_field_hidden_by_a_base(impl, records):
+    class Mix:
+        a = impl.Bounded(100, 200)
+
+    class Property:
+        @property
+        def a(self):
+            return 5
+
+    class Harmless:
+        def a(self):
+            return 5
+
+    class Par(records.Record):
+        a: int = impl.Bounded(1, 5)
+
+    class Plain(records.Record):
+        a: int
+
+    for base in (Par, Plain):
+        for mix in (Mix, Property):
+            with pytest.raises(TypeError, match=r"^Z\.a: the field is hidden by the .* of base "):
+                type(base)("Z", (mix, base), {})
+            assert type(base)("Z", (base, mix), {})(5).a == 5

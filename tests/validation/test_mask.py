@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import datetime
 import enum
+import functools
 import gc
 import importlib
 import sys
@@ -364,7 +365,188 @@ def test_unresolved_annotations(impl):
     with pytest.raises(TypeError, match=r"Lost\.x.*nowhere"):
         impl.mask(Lost())
     lost, secret = Lost(), LostSecret()
-    assert impl.mask({"a": lost, "b": secret}) == {"a": lost, "b": "***"}
+    assert impl.mask({"a": lost, "b": secret}) == {"a": {"x": "***"}, "b": {"x": "***"}}
+
+
+class Protocolled(typing.Protocol):
+    def close(self): ...
+
+
+def test_one_annotation_that_is_not_found_shows_no_other(impl):
+    Local = Hidden  # noqa: N806
+    assert Local
+
+    @dataclasses.dataclass
+    class Partly:
+        p: "Hidden"
+        f: "Missing" = None  # type: ignore[name-defined]  # noqa: F821
+        o: "Optional[Hidden]" = SECRET  # noqa: UP045
+        many: "list[Hidden]" = dataclasses.field(default_factory=lambda: [SECRET])
+        local: "Local" = SECRET  # known in this function only
+        n: "int" = 5
+        k: "typing.ClassVar[int]" = 6
+
+    class Below(Partly):
+        alias = Hidden
+        more: "alias" = SECRET
+
+    shown = {
+        "p": "***", "f": "***", "o": "***", "many": ["***"], "local": "***", "n": 5,
+    }  # fmt: skip
+    assert impl.mask({"a": Partly(SECRET)}) == {"a": shown}
+    assert impl.mask({"a": [Below(SECRET)]}) == {"a": [{**shown, "more": "***"}]}
+    for obj in Partly(SECRET), Below(SECRET):
+        with pytest.raises(TypeError, match=r"annotation cannot be resolved"):
+            impl.mask(obj)
+
+
+def test_a_protocol_is_not_asked(impl):
+    @dataclasses.dataclass
+    class Uses:
+        p: Hidden
+        closes: Protocolled
+
+    assert impl.mask(Uses(SECRET, 5)) == {"p": "***", "closes": 5}
+    assert impl.mask({"a": Uses(SECRET, 5)}) == {"a": {"p": "***", "closes": 5}}
+
+
+class Other:
+    def method(self): ...
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "masked"),
+    [
+        (list[Hidden] | User, SECRET, "***"),
+        (list[Hidden] | User, {"a": SECRET}, "***"),
+        (list[Hidden] | User, User("ann", SECRET), {"name": "ann", "password": "***"}),
+        (list[Hidden] | str, SECRET, SECRET),
+        (list[Hidden] | int, True, True),
+        (list[Hidden] | float, 5, 5),
+        (list[Hidden] | int, SECRET, "***"),
+        (list[Hidden] | dict[str, int], {"a": 1}, {"a": 1}),
+        (list[Hidden] | Literal["a", 5], "a", "a"),
+        (list[Hidden] | Literal[5], SECRET, "***"),
+        (list[Hidden] | NewType("Name", str), "a", "a"),
+        (list[Hidden] | Annotated[str, "max_len:9"], "a", "a"),
+        (typing.Union[list[Hidden], T], "a", "a"),  # noqa: UP007
+        (typing.Union[list[Hidden], Any], "a", "a"),  # noqa: UP007
+        (typing.Union[list[Hidden], typing.Callable[[], int]], len, len),  # noqa: UP007
+        (typing.Union[list[Hidden], Protocolled], SECRET, "***"),  # noqa: UP007
+        (dict[str, list[Hidden] | int], {"a": SECRET, "b": 5}, {"a": "***", "b": 5}),
+        (list[Hidden] | Secrets, {"password": SECRET}, {"password": "***"}),
+    ],
+    ids=str,
+)
+def test_unions_show_what_one_of_their_members_is(impl, annotation, value, masked):
+    assert impl.mask(holding(annotation, value)) == {"x": masked}
+
+
+def test_a_union_keeps_no_class_alive(impl):
+    def make():
+        class Knows:
+            pass
+
+        Knows.__annotations__ = {"x": typing.Union[list[Hidden], Knows]}  # noqa: UP007
+        obj = Knows()
+        obj.x = Knows()
+        assert impl.mask(obj) == {"x": {}}
+        return weakref.ref(Knows)
+
+    ref = make()
+    for clear in typing._cleanups:  # type: ignore[attr-defined]
+        clear()
+    gc.collect()
+    assert ref() is None
+
+
+def test_keys_that_the_class_of_a_dict_annotates(impl):
+    class Keyed(dict):
+        p: Hidden
+        many: list[Hidden]
+
+    class Partly(dict):
+        p: "Hidden"
+        q: "Missing"  # noqa: F821
+
+    value = Keyed(p=SECRET, many=[SECRET], n=5)
+    assert impl.mask(value) == {"p": "***", "many": ["***"], "n": 5}
+    assert impl.mask({"a": value}) == {"a": {"p": "***", "many": ["***"], "n": 5}}
+    assert impl.mask({"a": Partly(p=SECRET, q=1, n=5)}) == {"a": {"p": "***", "q": "***", "n": 5}}
+
+
+class Held(enum.Enum):
+    SECRETS = User("ann", SECRET)
+    NONE = 5
+
+
+class Slotted(Exception):
+    __slots__ = ("user",)
+
+
+def slotted():
+    error = Slotted()
+    error.user = User("ann", SECRET)
+    return error
+
+
+def test_namespaces(impl):
+    space = types.SimpleNamespace(user=User("ann", SECRET), n=5)
+    assert impl.mask(space) == {"user": MASKED, "n": 5}
+    assert impl.mask({"a": [space]}) == {"a": [{"user": MASKED, "n": 5}]}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: functools.partial(print, U),
+        lambda: functools.partial(print, key=[U]),
+        lambda: U.__init__,
+        lambda: functools.partial(U.__init__, 1),
+        lambda: Held.SECRETS,
+        lambda: ValueError({"a": U}),
+        lambda: OSError(2, "x", U),
+        lambda: KeyError(ValueError(U)),
+        lambda: ExceptionGroup("a", [ValueError(U)]),
+        lambda: slotted(),
+    ],
+)
+def test_what_holds_something_sensitive_is_hidden(impl, make):
+    value = make()
+    assert impl.mask({"a": [value]}) == {"a": ["***"]}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: functools.partial(print, 5, key=[6]),
+        lambda: Other().method,
+        lambda: [].append,
+        lambda: Held.NONE,
+        lambda: ValueError({"a": 5}),
+        lambda: OSError(2, "x", "y"),
+        lambda: UnicodeDecodeError("ascii", b"a", 0, 1, "b"),
+        lambda: Slotted(),
+    ],
+)
+def test_what_holds_nothing_sensitive_is_shown(impl, make):
+    value = make()
+    assert impl.mask({"a": value})["a"] is value
+
+
+def test_a_method_of_the_object_that_has_it(impl):
+    class Calls:
+        back: Any
+        name: str = "a"
+
+        def __call__(self): ...
+
+    obj = Calls()
+    obj.back = obj.__call__
+    assert impl.mask(obj) == {"back": obj.back, "name": "a"}
+    error = ValueError()
+    error.args = ([error],)
+    assert impl.mask({"a": error}) == {"a": error}
 
 
 def test_a_name_defined_later(impl):

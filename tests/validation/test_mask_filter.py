@@ -1,13 +1,17 @@
 """`MaskingFilter` with real logging: no sensitive value is written."""
 
+import collections
 import copy
 import dataclasses
+import enum
+import functools
 import io
 import logging
 import logging.config
 import logging.handlers
 import pickle
 import queue
+import types
 from typing import Annotated
 
 import pytest
@@ -151,6 +155,136 @@ def test_names(native):
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (collections.namedtuple("Two", "token n")(SECRET, 5), "Two(token=***, n=5)"),
+        (types.SimpleNamespace(token=SECRET, n=5), "SimpleNamespace(token=***, n=5)"),
+        (functools.partial(int, token=SECRET), "partial(***)"),
+        ({"token": SECRET, "n": 5}.items(), "[('token', ***), ('n', 5)]"),
+        ([("Token", SECRET)], "[('Token', ***)]"),
+        ({b"token": SECRET}, "{b'token': ***}"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_names_in_other_carriers(native, value, text):
+    log = Log(native.MaskingFilter(names=["token"]))
+    log.logger.info("%s", [value])
+    assert log.text == f"[{text}]"
+
+
+@pytest.mark.parametrize("names", [(1,), None, 5, ["a", b"b"]])
+def test_names_must_be_str(native, names):
+    with pytest.raises(TypeError, match=r"^MaskingFilter\(\) names must be several str, got "):
+        native.MaskingFilter(names=names)
+
+
+class Held(enum.Enum):
+    SECRETS = USER
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: [ValueError(USER)], f"[ValueError({SHOWN})]"),
+        (lambda: {"e": ValueError([USER])}, f"{{'e': ValueError([{SHOWN}])}}"),
+        (lambda: ValueError([KeyError(USER)]), f"[KeyError({SHOWN})]"),
+        (lambda: Order(ValueError(USER)), f"Order(user=ValueError({SHOWN}), number=1)"),
+        (lambda: [LoginError("ann", SECRET)], "[LoginError('ann', ***)]"),
+        (lambda: USER.__init__, "method(***)"),
+        (lambda: [functools.partial(print, USER)], "[partial(***)]"),
+        (lambda: Held.SECRETS, "Held(***)"),
+        (lambda: types.SimpleNamespace(a=USER), f"SimpleNamespace(a={SHOWN})"),
+        (lambda: OSError(2, "x", USER), f"[Errno 2] x: {SHOWN}"),
+        (lambda: OSError(2, "x", "y", None, USER), f"[Errno 2] x: 'y' -> {SHOWN}"),
+        (lambda: StopIteration(USER), SHOWN),
+        (lambda: SyntaxError(USER), SHOWN),
+    ],
+    ids=str,
+)
+def test_carriers(log, make, text):
+    log.logger.info("%s", make())
+    assert log.text == text
+
+
+def test_state_of_exceptions_outside_their_dict(native):
+    class Slotted(Exception):
+        __slots__ = ("secret", "user")
+        secret: Hidden
+
+    masking = native.MaskingFilter(names=["token"])
+
+    def masked(error):
+        record = logging.LogRecord("a", 40, "", 1, "m", (), (type(error), error, None))
+        assert masking.filter(record)
+        seen = record.exc_info[1]
+        assert seen is not error and type(seen) is type(error)
+        return seen
+
+    error = Slotted()
+    error.user, error.secret = USER, SECRET
+    seen = masked(error)
+    assert repr(seen.user) == SHOWN and repr(seen.secret) == "***" and error.user is USER
+    assert repr(masked(OSError(2, "x", {"token": SECRET})).filename) == "{'token': ***}"
+    assert repr(masked(SystemExit(USER)).code) == SHOWN
+    assert repr(masked(StopIteration(USER)).value) == SHOWN
+    assert masked(ImportError(USER, name="n", path="p")).path == "p"
+    ring = ValueError(USER)
+    ring.args = (USER, [ring], ring)
+    assert SECRET not in repr(masked(ring))
+
+
+def test_groups_with_a_signature_of_their_own(log):
+    class Several(ExceptionGroup):
+        def __new__(cls, errors):
+            return super().__new__(cls, "several", errors)
+
+    log.logger.error("m", exc_info=Several([ValueError(USER), KeyError("seen")]))
+    assert SECRET not in log.text and f"ValueError: {SHOWN}" in log.text
+    assert "Several: several" in log.text and "KeyError: 'seen'" in log.text
+
+
+def test_annotations_that_cannot_be_read(log):
+    @dataclasses.dataclass
+    class Partly:
+        p: "Hidden"
+        f: "Missing" = None  # type: ignore[name-defined]  # noqa: F821
+        n: "int" = 5
+
+    log.logger.info("%s", Partly(SECRET))
+    assert log.text.endswith("Partly(p=***, f=***, n=5)")
+
+
+def test_text_that_another_handler_made(native):
+    record = logging.LogRecord("a", 20, "", 1, "%s", (USER,), None)
+    logging.Formatter().format(record)
+    assert SECRET in record.message
+    assert native.MaskingFilter().filter(record)
+    assert "message" not in vars(record)
+
+
+class Number(User):
+    def __int__(self):
+        return 5
+
+    def __float__(self):
+        return 5.0
+
+
+def test_a_message_that_wants_a_number_is_kept(log):
+    log.logger.info("%d of %s", Number("ann", SECRET), 7)
+    log.logger.info("%(a)f", {"a": Number("ann", SECRET)})
+    shown = SHOWN.replace("User", "Number")
+    assert log.text.split("\n") == [f"%d of %s {shown} 7", f"%(a)f {{'a': {shown}}}"]
+
+
+def test_mappings_that_make_values(native):
+    log = Log(native.MaskingFilter(names=["token"]))
+    made = collections.defaultdict(lambda: USER, user=USER)
+    log.logger.info("%(user)s %(other)s %(token)s", made)
+    assert log.text == f"{SHOWN} {SHOWN} ***"
+
+
 def test_names_must_be_several(native):
     with pytest.raises(TypeError, match=r"MaskingFilter\(\) names must be several str"):
         native.MaskingFilter(names="password")
@@ -204,7 +338,14 @@ def test_an_exception_that_cannot_be_made_again(native):
 
     log = Log(native.MaskingFilter())
     log.logger.error("m", exc_info=Awkward(USER))
-    assert SECRET not in log.text and "Awkward: ***" in log.text
+    assert log.text.endswith(f"Awkward: {SHOWN}")
+    error = UnicodeDecodeError("ascii", b"abc", 0, 1, "why")
+    error.user = USER
+    log.logger.error("%s", error)
+    assert log.text.endswith(str(error))
+    log = Log(native.MaskingFilter(names=["object"]))
+    log.logger.error("m", exc_info=error)
+    assert log.text.endswith("UnicodeDecodeError: ***")
 
 
 def test_exceptions_in_a_ring(log):

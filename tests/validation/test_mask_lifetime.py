@@ -7,7 +7,7 @@ import pytest
 from lifetime import covers, in_subinterpreter, no_leak, run_threads, walk_oom
 
 SETUP = """
-import collections, dataclasses, gc, types
+import collections, dataclasses, functools, gc, types
 from typing import Annotated, Any, NamedTuple, Optional, TypedDict
 from ferrule._validation import _mask_value, mask
 
@@ -44,9 +44,18 @@ class Fails:
     def x(self):
         raise LookupError
 
+class Keyed(dict):
+    p: Hidden
+
+class Either:
+    x: list[Hidden] | dict[str, int] | User
+
 user = User("ann", "hunter2")
+either = Either()
+either.x = {"a": 5}
+held = [functools.partial(print, user), user.__init__, OSError(2, "x", user), ValueError(5)]
 many = Many((1, "a"), {"a": "b"}, {"token": "a"}, [user, {1: (user,)}, {2}], ["a"])
-def pick(name, fields):
+def pick(name, fields=None):
     return fields
 
 ring = User([], "a")
@@ -71,6 +80,13 @@ def fresh():
         z: int
     return Local
 
+def partly():
+    class Partly:
+        x: "Hidden"
+        y: "nowhere" = 5
+        z: "int" = 6
+    return Partly
+
 mask(many), mask(Row(1, ["a"])), mask({"a": types.MappingProxyType({})})
 """
 SUCCESSES = {
@@ -79,9 +95,16 @@ SUCCESSES = {
     "mappings": "mask({'a': user, (1, 2): [user], Row(1, ()): 1})",
     # not mappingproxy: CPython does not survive iterating items() without memory
     "views": "mask({'a': {'a': user}.values(), 'b': {1}, 'c': collections.deque([user])})",
-    "for logs": "_mask_value([user, ring], '*', pick)",
+    "for logs": "_mask_value([user, ring, *held], '*', pick)",
+    "held": "mask({'a': held})",
+    "own keys": "mask(Keyed(p=1, n=2))",
+    "namespace": "mask(types.SimpleNamespace(a=user))",
+    "union": "mask(either)",
 }
-CLASSES = {"new class": "obj = object.__new__(fresh()); obj.z = 5; mask(obj)"}
+CLASSES = {
+    "new class": "obj = object.__new__(fresh()); obj.z = 5; mask(obj)",
+    "not all read": "mask({'a': partly()()})",
+}
 ERRORS = {
     "without fields": "refuse(5); refuse([1]); refuse()",
     "ring": "refuse(ring)",

@@ -7,6 +7,7 @@ import inspect
 import pickle
 import random
 import re
+import signal
 import sys
 import time
 import warnings
@@ -126,6 +127,7 @@ def test_left_to_re(impl, pattern):
     ("pattern", "what"),
     [
         (r"a{9000}", "more parts than are followed here"),
+        (r"(?:ab?){1100}", "more parts than are followed here"),
         (r"((a{99}){99}){99}", "more parts than are followed here"),
         ("(" * 220 + ")" * 220, "deeper groups than are read here"),
         (r"(?i)[à-ü]", "a letter beyond ASCII in either case"),
@@ -143,7 +145,7 @@ def test_too_large(native, pattern, what):
 def test_large(native):
     """Many states, many sets, many ranges, and a cache that is emptied."""
     text = "".join("ab"[i * i % 7 % 2] for i in range(1200))
-    for pattern in (r"(?:a|b)*a(?:a|b){12}$", r"[ab]*a[ab]{300}c", r"a{1100}", "(?:ab?){1500}$"):
+    for pattern in (r"(?:a|b)*a(?:a|b){12}$", r"[ab]*a[ab]{300}c", r"a{1100}", "(?:ab?){400}$"):
         regex = native.Regex(pattern, linear=True)
         assert regex.search(text) is (re.search(pattern, text) is not None)
         assert regex.fullmatch(text[:13]) is (re.fullmatch(pattern, text[:13]) is not None)
@@ -154,6 +156,55 @@ def test_large(native):
     words = [f"w{i * i % 997}{chr(0x4E00 + i * 37)}é" for i in range(300)]
     regex = native.Regex("|".join(words), linear=True)
     assert all(regex.fullmatch(word) for word in words) and not regex.search("w1é")
+
+
+#: Patterns that lead to a new state with nearly each character of noise.
+EXPLODING = (
+    r"a.{60}c",
+    r"a.{4000}c",
+    r"[ab]*a[ab]{300}$",
+    r"[ab]*a[ab]{12}$",
+    r"a(?:bb?a|a){40}\b",
+    r"(?m)a.{30}$",
+)
+
+
+@pytest.mark.parametrize("pattern", EXPLODING)
+def test_without_states(native, pattern):
+    """Where states explode, steps are followed: the verdict is the same, and soon there."""
+    rng = random.Random(pattern)
+    regex, expected = native.Regex(pattern, linear=True), re.compile(pattern)
+    assert regex.search("".join(rng.choices("ab", k=200_000)) + "!") in (True, False)
+    for tail in ("", "\n", "c", "a\n", "é", "\n\n", "\u4e2d"):
+        text = "".join(rng.choices("ab", k=rng.randint(100, 200))) + tail
+        assert regex.search(text) is (expected.search(text) is not None)
+        short = text[-70:]
+        for mode in MODES:
+            found = getattr(expected, mode)(short) is not None
+            assert getattr(regex, mode)(short) is found
+
+
+@pytest.mark.parametrize("pattern", [r"a.{0,900}c", r"[^\W\d]+(?:x|y){9}"])
+def test_signals_are_heard(native, pattern):
+    """A handler may ask the same Regex, and end the search."""
+    regex = native.Regex(pattern, linear=True)
+    asked = []
+
+    def handler(number, frame):
+        asked.append(regex.search("abc" + "".join(random.choices("ab", k=3000)) + "ac"))
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        text = "".join(random.Random(1).choices("ab", k=100_000)) * 50 + "é"
+        signal.setitimer(signal.ITIMER_REAL, 0.005)
+        with pytest.raises(KeyboardInterrupt):
+            for _ in range(1000):
+                regex.search(text)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert len(asked) == 1 and regex.search("abc") is (pattern[0] == "a")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ def refuse(func, *args, **kwargs):
 
 small, large, left = Regex("^a+$"), Regex(r"(?:a|b)*a(?:a|b){6}$"), Regex("a(?=b)")
 words = "|".join(["w%d" % i for i in range(40)]) + "é"
+noise = "".join("ab"[i * i % 7 % 2 ^ i * i % 11 % 2 ^ i % 3 % 2] for i in range(3000))
 texts = ["", "aaa", "aab" * 20, "é", "中a", "\U0001f600b", "a\n"]
 """
 
@@ -30,6 +31,7 @@ SUCCESSES = {
     "match": "[r.match(t) for r in (small, large, left) for t in texts]",
     "fullmatch": "[r.fullmatch(t) for r in (small, large, left) for t in texts]",
     "new states": "r = Regex('(?:a|b)*a(?:a|b){7}c'); r.search('abbabaabbb' * 9)",
+    "without states": "r = Regex('[ab]*a.{30}c'); r.search(noise); r.search(noise + 'é')",
     "value": "hash(small); small == left, small != 1; repr(small), str(small); small.pattern",
     "copies": "copy.copy(small); pickle.loads(pickle.dumps(left))",
     "reduce": "small.__reduce__()",

@@ -34,6 +34,11 @@ class Color(enum.Enum):
     BLUE = "it's"
 
 
+class Rights(enum.Flag):
+    READ = 1
+    WRITE = 2
+
+
 class Point(TypedDict):
     x: int
 
@@ -143,6 +148,12 @@ CASES: dict[str, tuple[Any, list[Any]]] = {
         Annotated[datetime.time, N.Lt(datetime.time(5))],
         [datetime.time(4, 59), datetime.time(5)],
     ),
+    "any datetime": (
+        datetime.datetime,
+        [NOON, datetime.datetime.min, datetime.datetime.max, None],
+    ),
+    "any time": (datetime.time, [datetime.time.min, datetime.time.max, None]),
+    "flag": (Rights, [Rights(0), Rights.READ, Rights.READ | Rights.WRITE, None]),
     "timedelta": (
         Annotated[datetime.timedelta, N.Le(datetime.timedelta(days=1))],
         [datetime.timedelta(hours=24), datetime.timedelta(hours=24, seconds=1)],
@@ -205,6 +216,46 @@ def test_wrong_types_in_sqlite(sqlite):
         for tp in (annotation, annotation | None):
             with contextlib.suppress(sqlite3.OperationalError):
                 assert not sqlite(tp, value), (tp, value)
+
+
+def test_zones_in_sqlite(sqlite):
+    for offset in (
+        datetime.timedelta(hours=23, minutes=59),
+        datetime.timedelta(hours=-15, seconds=-7),
+        datetime.timedelta(seconds=5, microseconds=7),
+    ):
+        zone = datetime.timezone(offset)
+        moment = datetime.datetime.max.replace(tzinfo=zone)
+        for value, bound in (
+            (moment, N.Ge(datetime.datetime(2020, 1, 1, 23, tzinfo=zone))),
+            (moment.timetz(), N.Ge(datetime.time(23, tzinfo=zone))),
+        ):
+            assert sqlite(type(value), value) and sqlite(type(value) | None, value)
+            other = value.replace(tzinfo=datetime.UTC)
+            assert sqlite(Annotated[type(value), bound], other)
+    for text in ("2020-02-29T10:00:00x", "2020-02-29T10:00:60", "2020-02-29T10:00:00 "):
+        assert not sqlite(datetime.datetime, text) and not sqlite(datetime.time, text[11:])
+
+
+def test_masks(insert):
+    for value, fits in ((0, True), (3, True), (4, False), (7, False), (-1, False), (-4, False)):
+        assert insert(Rights, value) == fits and insert(Rights | None, value) == fits
+
+
+def test_default_with_zone_in_postgres(postgres):
+    psycopg = importlib.import_module("psycopg")
+    moment = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=5)))
+
+    class T:
+        x: datetime.datetime = moment
+        y: int = 2**70
+        z: datetime.time | None = datetime.time(3, tzinfo=datetime.UTC)
+
+    with psycopg.connect(postgres) as server:
+        server.execute(N.sql_schema(T, dialect="postgresql", table="zoned"))
+        row = server.execute("INSERT INTO zoned (y) VALUES (1) RETURNING x, y, z").fetchone()
+        assert tuple(row) == (moment, 1, None)
+        server.rollback()
 
 
 def test_defaults(insert, postgres, sqlite):

@@ -165,7 +165,7 @@ def test_type_passes(impl, tp, value):
 
 @pytest.mark.parametrize(("tp", "value", "text"), FAIL, ids=str)
 def test_type_refused(impl, tp, value, text):
-    got = type(value).__name__
+    got = rf"(class \w+|{type(value).__name__})"
     with pytest.raises(TypeError, match=rf"^validate\(\): value must be {text}.*, got {got}$"):
         impl.validate(value, tp)
 
@@ -186,7 +186,7 @@ ITEMS = [
     (collections.deque[int], collections.deque("a"), r"value\[0\] must be int, got str"),
     (list[dict[str, tuple[int]]], [{}, {"k": (None,)}], r"value\[1\]\['k'\]\[0\] must be int"),
     (list[int | None], [1, None, "a"], r"value\[2\] must be int \| None, got str"),
-    (list[list[int] | str], ["a", ["b"]], r"value\[1\] must be list \| str, got list"),
+    (list[list[int] | str], ["a", ["b"]], r"value\[1\]\[0\] must be int, got str"),
 ]
 
 

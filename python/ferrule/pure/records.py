@@ -8,6 +8,7 @@ in place of defaults, then makes the record class itself.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import functools
 import inspect
@@ -281,7 +282,8 @@ class _Checked:
 
     def __set__(self, obj: Any, value: Any) -> None:
         if self.check is not None:
-            self.check._ferrule_check(value)
+            sensitive = type(obj)._ferrule_storage[self.name][3]
+            self.check._ferrule_check(value, sensitive)
         value = _checked(f"{type(obj).__qualname__}.{self.name}", self.kind, value)
         object.__setattr__(obj, self.slot, value)
 
@@ -389,6 +391,41 @@ def _make_repr(names: list[str], storage: _Storage) -> Callable[[Any], str]:
         return f"{type(self).__qualname__}({fields})"
 
     return __repr__
+
+
+class _Stars:
+    def __repr__(self) -> str:
+        return "***"
+
+
+class _SecretField(Field):  # type: ignore[type-arg]
+    """A Field of a sensitive one: its default does not show."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        shown = copy.copy(self)
+        shown.__class__ = Field  # type: ignore[assignment]
+        shown.default = _Stars()
+        return repr(shown)
+
+
+def _hide_defaults(cls: Any, storage: _Storage) -> str:
+    """The docstring that dataclasses makes, without the defaults of sensitive fields."""
+    secret = {
+        name: item
+        for name, item in cls.__dataclass_fields__.items()
+        if name in storage and storage[name][3] and item.default is not MISSING
+    }
+    for item in secret.values():
+        item.__class__ = _SecretField
+    signature = inspect.signature(cls)
+    shown = [
+        parameter.replace(default=_Stars()) if name in secret else parameter
+        for name, parameter in signature.parameters.items()
+    ]
+    text = str(signature.replace(parameters=shown)).replace(" -> None", "")
+    return f"{cls.__name__}{text}"
 
 
 def _is_sensitive(tp: Any, names: dict[str, Any], seen: tuple[Any, ...] = ()) -> bool:
@@ -505,6 +542,9 @@ class RecordMeta(type):
             replaced["__hash__"] = _make_hash(hashed, storage)
         if any(storage[f.name][3] for f in real):
             replaced["__repr__"] = _make_repr([f.name for f in real if f.repr], storage)
+            shown = _hide_defaults(draft, storage)
+            if "__doc__" not in body:
+                namespace["__doc__"] = shown
         if options.get("frozen"):
             replaced.update(__setattr__=_frozen_setattr, __delattr__=_frozen_delattr)
         for key in replaced.keys() & made.keys() - body.keys():
@@ -536,6 +576,14 @@ class RecordMeta(type):
                         slots.append("_ferrule_cache")
         namespace["__slots__"] = tuple(slots)
         cls = super().__new__(mcls, name, bases, namespace, **keywords)
+        for key in storage if len(bases) > 1 else ():
+            base = next(base for base in cls.__mro__ if key in vars(base))
+            hides = type(vars(base)[key])
+            if hasattr(hides, "__set__") and not isinstance(base, RecordMeta):
+                raise TypeError(
+                    f"{cls.__qualname__}.{key}: the field is hidden by the {hides.__name__} of "
+                    f"base {base.__name__}"
+                )
         for key, check in checks.items():
             check._ferrule_bind(cls, key)
         return cls

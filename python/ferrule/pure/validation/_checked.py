@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import contextlib
 import functools
 import inspect
@@ -51,6 +52,31 @@ def run(plan: Plan, value: Any, *path: Any) -> Any:
         error = ConstraintError(str(refused))
         error.name, error.value = refused.place, refused.value
         raise error from None
+
+
+class Awaited(collections.abc.Coroutine[Any, Any, Any]):
+    """A coroutine whose result is checked; closed before it starts, it closes what is inside."""
+
+    def __init__(self, of: Checked, awaitable: Any) -> None:
+        self._inside = awaitable
+        self._outside = self._run(of, awaitable)
+
+    async def _run(self, of: Checked, awaitable: Any) -> Any:
+        return of._check("", await awaitable)
+
+    def __await__(self) -> Any:
+        return self._outside.__await__()
+
+    def send(self, value: Any) -> Any:
+        return self._outside.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._outside.throw(*error)
+
+    def close(self) -> None:
+        self._outside.close()
+        if hasattr(self._inside, "close"):
+            self._inside.close()
 
 
 class Checked:
@@ -124,14 +150,19 @@ class Checked:
             plan = plan_of(hint)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{where}: {error}") from None
-        if default is not EMPTY and run(plan, default, where) is not default:
+        if default is not EMPTY and run(plan, default, f"default of {where}") is not default:
             raise ValueError(f"{where}: the default is not what its annotation makes of it")
         return plan
 
-    def _own_class(self, args: tuple[Any, ...]) -> dict[str, type]:
+    def _own_class(self, args: tuple[Any, ...]) -> dict[str, Any]:
         """The class the function was defined in, if the first argument is of it."""
         of = args[0] if args and isinstance(args[0], type) else type(args[0] if args else None)
-        return {cls.__name__: cls for cls in of.__mro__ if cls.__qualname__ == self._owner}
+        names: dict[str, Any] = {}
+        for cls in of.__mro__:
+            if cls.__qualname__ == self._owner:
+                params = getattr(cls, "__type_params__", ())
+                names |= {**{param.__name__: param for param in params}, cls.__name__: cls}
+        return names
 
     def _check(self, name: str, value: Any, *path: Any) -> Any:
         if name not in self._plans:
@@ -154,10 +185,9 @@ class Checked:
             else:
                 kwargs[name] = self._check(others, value, Key(name))
         result = self.__wrapped__(*given, **kwargs)
-        return self._await(result) if self._is_async else self._check("", result)
-
-    async def _await(self, awaitable: Any) -> Any:
-        return self._check("", await awaitable)
+        if self._is_async:
+            return Awaited(self, result) if "" in self._plans else result
+        return self._check("", result)
 
     def __getattr__(self, name: str) -> Any:
         if name == "__wrapped__":

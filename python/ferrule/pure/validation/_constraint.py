@@ -51,7 +51,7 @@ class _Values(Constraint):
         return None
 
     def __repr__(self) -> str:
-        shown = ", ".join(map(repr, (value for value in self._values if value is not None)))
+        shown = ", ".join(map(safe_repr, (value for value in self._values if value is not None)))
         return f"{type(self).__name__}({shown})"
 
     def __str__(self) -> str:
@@ -85,10 +85,34 @@ def name_of(cls: type) -> str:
     return cls.__name__
 
 
+def safe_repr(value: Any) -> str:
+    """repr(value) for a text; what stands for it where repr raises (ints have a limit)."""
+    try:
+        return repr(value)
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:
+        if isinstance(value, int):
+            return f"int of {int.bit_length(value)} bits"
+        return f"<{name_of(type(value))} object>"
+
+
+def is_nan(value: Any) -> bool:
+    """Is it unequal to itself? Decimal's signalling NaN does not compare."""
+    try:
+        return not value == value  # noqa: SIM201
+    except ArithmeticError:
+        return True
+    except (MemoryError, RecursionError):
+        raise
+    except Exception:  # it does not compare
+        return False
+
+
 def _bound(kind: str, value: Any) -> None:
     if value is None:
         raise TypeError(f"{kind}: wanted a bound, got None")
-    if isinstance(value, float) and value != value:
+    if is_nan(value):
         raise ValueError(f"{kind}: NaN is no bound")
 
 
@@ -143,9 +167,10 @@ class MultipleOf(_Values):
     __match_args__ = ("multiple_of",)
 
     def __init__(self, multiple_of: Any) -> None:
-        if not any(hasattr(multiple_of, f"__{name}__") for name in ("int", "float", "index")):
+        divides = any(hasattr(type(multiple_of), name) for name in ("__mod__", "__rmod__"))
+        if not divides or isinstance(multiple_of, str | bytes | bytearray):
             raise TypeError(f"MultipleOf: wanted a number, got {name_of(type(multiple_of))}")
-        if not multiple_of or multiple_of != multiple_of:
+        if not multiple_of or is_nan(multiple_of):
             raise ValueError(f"MultipleOf: wanted a number other than 0, got {multiple_of!r}")
         self._keep(multiple_of)
 
@@ -154,7 +179,8 @@ def _length(kind: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{kind}: wanted a length (int), got {name_of(type(value))}")
     if not 0 <= value <= sys.maxsize:
-        raise ValueError(f"{kind}: wanted a length from 0 to {sys.maxsize}, got {value!r}")
+        got = safe_repr(value)
+        raise ValueError(f"{kind}: wanted a length from 0 to {sys.maxsize}, got {got}")
     return int(value)
 
 
@@ -221,10 +247,9 @@ class Interval(_Values):
                 _bound("Interval", bound)
         if bounds == (None,) * 4:
             raise TypeError("Interval: wanted a bound")
-        for low, above in ((gt, ">"), (ge, ">=")):
-            for high, below in ((lt, "<"), (le, "<=")):
-                if None not in (low, high) and contradict(low, above == ">", high, below == "<"):
-                    raise ValueError(f"Interval: nothing is {above} {low!r} and {below} {high!r}")
+        for low, above in (("gt", ">"), ("ge", ">=")):
+            for high, below in (("lt", "<"), ("le", "<=")):
+                self._compare(low, above, high, below, bounds)
         self._keep(*bounds)
 
     def __iter__(self) -> Iterator[_Values]:
@@ -232,14 +257,25 @@ class Interval(_Values):
             if value is not None:
                 yield kind(value)
 
+    def _compare(self, low: str, above: str, high: str, below: str, bounds: Any) -> None:
+        a, b = (bounds[self.__match_args__.index(name)] for name in (low, high))
+        if a is None or b is None:
+            return
+        try:
+            empty = contradict(a, above == ">", b, below == "<")
+        except TypeError:
+            raise TypeError(f"Interval: {low} and {high} cannot be compared") from None
+        if empty:
+            text = f"{above} {safe_repr(a)} and {below} {safe_repr(b)}"
+            raise ValueError(f"Interval: nothing is {text}")
+
     def _given(self) -> dict[str, Any]:
         pairs = zip(self.__match_args__, self._values, strict=True)
         return {name: value for name, value in pairs if value is not None}
 
     def __repr__(self) -> str:
-        return (
-            f"Interval({', '.join(f'{name}={value!r}' for name, value in self._given().items())})"
-        )
+        given = (f"{name}={safe_repr(value)}" for name, value in self._given().items())
+        return f"Interval({', '.join(given)})"
 
     def __reduce__(self) -> Any:
         return functools.partial(Interval, **self._given()), ()
@@ -378,10 +414,14 @@ class Facts:
             kind, _, number = meta.partition(":")
             if meta == "sensitive_data":
                 self.add(Sensitive)
-            elif kind in ("min_len", "max_len") and number.isascii() and number.isdigit():
+            elif kind in ("min_len", "max_len") and ":" in meta:
+                if not (number.isascii() and number.isdigit() and len(number) < 1000):
+                    raise ValueError(f"{meta!r} wants a length after the colon")
                 self.add((MinLength if kind == "min_len" else MaxLength)(int(number)))
         elif not isinstance(meta, type):
             self._add_foreign(meta)
+        elif meta is not Constraint and issubclass(meta, Constraint | Regex):
+            raise TypeError(f"{meta.__name__} is a class: write {meta.__name__}(...)")
 
     def _add_foreign(self, meta: Any) -> None:
         for module in ("annotated_types", "typing_extensions"):
@@ -443,4 +483,8 @@ def facts_of(tp: Any) -> Facts:
 
 def constraints(tp: Any, /) -> tuple[Any, ...]:
     """The constraints that an annotation carries."""
-    return tuple(facts_of(tp).found)
+    try:
+        return tuple(facts_of(tp).found)
+    except (TypeError, ValueError, NameError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"constraints(): {error}") from None

@@ -2,9 +2,57 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from ._error import broken
+from ._mask import shape_of
+
+_INCOMPARABLE = (TypeError, ValueError, ArithmeticError)
+
+
+def _shown(obj: Any, how: Callable[[Any], str] = format) -> str:
+    try:
+        return how(obj)[: 100 if how is repr else None]
+    except MemoryError:
+        raise
+    except Exception:
+        if isinstance(obj, int):
+            return f"int of {int.bit_length(obj)} bits"
+        return f"<{type(obj).__name__} object>"
+
+
+def _is_itself(value: Any) -> bool:
+    try:
+        return bool(value == value)
+    except ArithmeticError:  # decimal's signalling NaN
+        return False
+
+
+def _looks_sensitive(text: str) -> bool:
+    return "Sensitive" in text or "sensitive_data" in text
+
+
+def _is_hidden(cls: type, name: str | None) -> bool:
+    """Does the class annotate the attribute as sensitive?"""
+    for base in cls.__mro__:
+        annotations = vars(base).get("__annotations__", {})
+        if name not in annotations:
+            continue
+        tp = annotations[name]
+        if isinstance(tp, str):
+            if _looks_sensitive(tp):
+                return True
+            try:
+                tp = eval(tp, vars(sys.modules[base.__module__]), dict(vars(base)))
+            except Exception:
+                return False
+        try:
+            return shape_of(tp) is not None
+        except Exception:
+            return _looks_sensitive(repr(tp))
+    return False
 
 
 class _Descriptor:
@@ -18,17 +66,21 @@ class _Descriptor:
     def _set_bounds(self, low: Any, high: Any) -> None:
         kind = self._kind()
         for which, bound in (("min_val", low), ("max_val", high)):
-            if bound is not None and not bound == bound:
-                raise ValueError(
-                    f"{kind}: {which} must be a bound, got {bound!r}, which nothing passes"
-                )
+            text = f"{kind}: {which} must be a bound, got {_shown(bound, repr)}, which "
+            try:
+                itself = bound is None or _is_itself(bound)
+            except _INCOMPARABLE as error:
+                raise TypeError(f"{text}cannot be compared") from error
+            if not itself:
+                raise ValueError(f"{text}nothing passes")
+        shown = f"{_shown(low, repr)} and {_shown(high, repr)}"
         try:
             crossed = self._both(low, high) and low > high
-        except TypeError as error:
-            text = f"{kind}: min_val and max_val cannot be compared: {low!r} and {high!r}"
+        except _INCOMPARABLE as error:
+            text = f"{kind}: min_val and max_val cannot be compared: {shown}"
             raise TypeError(text) from error
         if crossed:
-            raise ValueError(f"{kind}: min_val must be <= max_val, got {low!r} and {high!r}")
+            raise ValueError(f"{kind}: min_val must be <= max_val, got {shown}")
         self._bounds = low, high
 
     def _kind(self) -> str:
@@ -84,21 +136,24 @@ class _Descriptor:
         return name
 
     def __get__(self, obj: Any, owner: Any = None) -> Any:
+        if obj is None and owner is None:
+            raise TypeError("__get__(None, None) is invalid")
         if obj is None:
             return self
         return getattr(obj, self._attribute(obj), None)
 
     def __set__(self, obj: Any, value: Any) -> None:
         name = self._attribute(obj)
-        self._check(value)
+        cls = type(obj)
+        self._check(value, lambda: _is_hidden(cls, self._name))
         setattr(obj, name, value)
 
     def __delete__(self, obj: Any) -> None:
         delattr(obj, self._attribute(obj))
 
-    def _ferrule_check(self, value: Any) -> None:
+    def _ferrule_check(self, value: Any, sensitive: bool) -> None:
         """What a record asks before it writes."""
-        self._check(value)
+        self._check(value, lambda: sensitive)
 
     def _ferrule_bind(self, owner: type, name: str) -> None:
         """What a record does instead of `__set_name__`."""
@@ -110,19 +165,26 @@ class _Descriptor:
                 )
         self.__set_name__(owner, name)
 
-    def _check(self, value: Any) -> None:
+    def _check(self, value: Any, hidden: Callable[[], bool]) -> None:
+        """`hidden` says if errors must not show the value."""
         if value is self:
             raise TypeError(f"{self._name!r} was given no value, and {self._kind()} has no default")
-        self._check_bounds(value, *self._bounds)
+        self._check_bounds(value, *self._bounds, hidden)
 
-    def _check_bounds(self, value: Any, low: Any, high: Any) -> None:
+    def _check_bounds(self, value: Any, low: Any, high: Any, hidden: Callable[[], bool]) -> None:
         raise NotImplementedError
 
-    def _incomparable(self, shown: str, bound: Any, value: Any) -> TypeError:
-        return TypeError(
-            f"{shown} must be comparable with {bound!r:.100}, got {type(value).__name__} "
-            f"{value!r:.100}"
-        )
+    def _incomparable(
+        self, shown: str, bound: Any, value: Any, hidden: Callable[[], bool], error: Exception
+    ) -> None:
+        text = f"{shown} must be comparable with {_shown(bound, repr)}, got {type(value).__name__}"
+        if hidden():
+            made = TypeError(text)
+            try:
+                raise made from None
+            finally:
+                made.__context__ = None
+        raise TypeError(f"{text} {_shown(value, repr)}") from error
 
     def __getstate__(self) -> Any:
         known = {"_bounds", "_name", "_owner"}
@@ -145,21 +207,27 @@ class Bounded(_Descriptor):
     def storage_name(self) -> str:
         return self._prefix + self._given("storage_name", self._name)
 
-    def _check_bounds(self, value: Any, low: Any, high: Any) -> None:
+    def _check_bounds(self, value: Any, low: Any, high: Any, hidden: Callable[[], bool]) -> None:
         if low is None and high is None:
             return
         shown = repr(self.storage_name)
-        itself = bool(value == value)
-        for bound, relation in ((low, ">="), (high, "<=")):
-            if bound is None:
-                continue
-            try:
-                beyond = itself and (value < bound if relation == ">=" else value > bound)
-            except TypeError as error:
-                raise self._incomparable(shown, bound, value) from error
-            if beyond or not itself:
-                text = f"{shown} must be {relation} {bound}, got {value}"
-                raise broken(text, self._name, value)
+        bound = high if low is None else low
+        try:
+            itself = _is_itself(value)
+            for bound, relation in ((low, ">="), (high, "<=")):
+                if bound is None:
+                    continue
+                if not itself or (value < bound if relation == ">=" else value > bound):
+                    break
+            else:
+                return
+        except _INCOMPARABLE as error:
+            self._incomparable(shown, bound, value, hidden, error)
+        hides = hidden()
+        text = f"{shown} must be {relation} {_shown(bound)}"
+        if hides:
+            raise broken(text, self._name)
+        raise broken(f"{text}, got {_shown(value)}", self._name, value)
 
 
 class Validated(_Descriptor):
@@ -181,7 +249,7 @@ class Validated(_Descriptor):
     def private_name(self) -> str:
         return self._prefix + self._given("private_name", self._name)
 
-    def _check_bounds(self, value: Any, low: Any, high: Any) -> None:
+    def _check_bounds(self, value: Any, low: Any, high: Any, hidden: Callable[[], bool]) -> None:
         if not isinstance(value, (int, float)):
             raise TypeError(f"{self._name} must be a number")
         bound = low
@@ -190,7 +258,8 @@ class Validated(_Descriptor):
             if inside:
                 bound = high
                 inside = value <= high
-        except TypeError as error:
-            raise self._incomparable(str(self._name), bound, value) from error
+        except _INCOMPARABLE as error:
+            self._incomparable(str(self._name), bound, value, hidden, error)
         if not inside:
-            raise broken(f"{self._name} must be between {low} and {high}", self._name, value)
+            text = f"{self._name} must be between {_shown(low)} and {_shown(high)}"
+            raise broken(text, self._name, None if hidden() else value)

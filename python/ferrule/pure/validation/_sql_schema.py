@@ -102,6 +102,15 @@ def _marks(tp: Any) -> list[Any]:
     return found
 
 
+def _is_sensitive(mark: Any) -> bool:
+    """The marker, the native one too."""
+    return type(mark).__module__.startswith("ferrule.") and bool(mark == "sensitive_data")
+
+
+def _has_zone(value: Any) -> bool:
+    return getattr(value, "tzinfo", None) is not None
+
+
 class _Column:
     def __init__(self, cls: type, field: Field, postgres: bool) -> None:
         self.field, self.postgres, self.facts = field, postgres, field.facts
@@ -109,30 +118,41 @@ class _Column:
         self.name = _quoted(field.name)
         self.nullable = self.facts.optional
         self.choices: list[Any] | None = None
+        self.mask: int | None = None
         self.notes: list[str] = []
         self.checks: list[str] = []
         self.storage: tuple[str, int | None, int | None] | None = None
         self.size: int | None = None
         self.kind = self.find_kind()
         simple = self.choices is None and self.kind not in (list, dict)
-        for mark in _marks(field.annotation) if simple else ():
+        marks = _marks(field.annotation)
+        self.sensitive = self.facts.sensitive or any(map(_is_sensitive, marks))
+        for mark in marks if simple else ():
             if type(mark).__name__ == "Storage":
                 if self.kind is (float if mark.kind[0] == "f" else int):
                     self.storage = _STORAGES.get(mark.kind)
             elif type(mark).__name__ == "Size" and self.kind in (str, bytes):
                 self.size = mark.n
-        self.aware = self.kind is datetime.datetime and any(
-            getattr(found, "tz", None) is not None
-            if isinstance(found, c.Timezone)
-            else type(found) in _SIGNS and getattr(found._values[0], "tzinfo", None) is not None
-            for found in self.facts.found
+        self.aware = self.kind in (datetime.datetime, datetime.time) and (
+            any(
+                found.tz is not None
+                if isinstance(found, c.Timezone)
+                else type(found) in _SIGNS and _has_zone(found._values[0])
+                for found in self.facts.found
+            )
+            or any(map(_has_zone, [field.default] if self.choices is None else self.choices))
         )
 
     def find_kind(self) -> Any:
         base, kind = self.facts.base, None
         origin: Any = getattr(base, "__origin__", None)
         if isinstance(base, type) and issubclass(base, enum.Enum):
-            return self.find_choices(list(base.__members__.values()))
+            kind = self.find_choices(list(base.__members__.values()))
+            if kind is int and issubclass(base, enum.Flag):
+                kept: Any = base
+                self.choices = None
+                self.mask = -1 if kept._boundary_ is enum.KEEP else kept._flag_mask_
+            return kind
         if c.form_of(origin) == "literal":
             return self.find_choices(base.__args__)
         if isinstance(base, type) and origin is None:
@@ -201,11 +221,21 @@ class _Column:
         if kind is datetime.timedelta:
             seconds = value.total_seconds()
             return f"'{seconds!r} seconds'::INTERVAL" if self.postgres else repr(seconds)
+        # a TIME would drop the zone, a TIMESTAMPTZ take the session's
+        zoned = self.aware and kind is datetime.datetime
+        timed = self.postgres and kind in (datetime.datetime, datetime.time)
+        if timed and _has_zone(value) != zoned:
+            return None
         if kind in _CASTS:
             quoted = self.text(str(value) if kind is uuid.UUID else value.isoformat())
-            cast = "TIMESTAMPTZ" if self.aware else _CASTS[kind]
+            cast = "TIMESTAMPTZ" if zoned else _CASTS[kind]
             return f"{quoted}::{cast}" if self.postgres else quoted
         return None
+
+    def too_large(self, value: Any) -> bool:
+        """An int that the column's 64 bits do not hold?"""
+        wide = self.kind is not int or (self.postgres and self.storage is not None)
+        return not wide and isinstance(value, int) and not -(2**63) <= value < 2**63
 
     def infinity(self, value: Any) -> str | None:
         if value != value:
@@ -247,8 +277,10 @@ class _Column:
         text = {
             datetime.date: f"{day} AND length({x}) = 10",
             datetime.datetime: f"{day} AND {x} GLOB '??????????T??:??*' "
-            f"AND datetime({x}) IS NOT NULL",
-            datetime.time: f"{x} GLOB '??:??*' AND time({x}) IS NOT NULL",
+            f"AND datetime(substr({x}, 1, 19)) IS NOT NULL "
+            f"AND substr({x}, 20) NOT GLOB '*[^0-9:.+-]*'",
+            datetime.time: f"{x} GLOB '??:??*' AND time(substr({x}, 1, 8)) IS NOT NULL "
+            f"AND substr({x}, 9) NOT GLOB '*[^0-9:.+-]*'",
         }[kind]
         return self.check(f"{x} IS NULL OR ({text})" if self.nullable else text)
 
@@ -260,8 +292,10 @@ class _Column:
             nan = True
         if nan:
             return self.check(f"{self.name} IS NULL")
+        timed = self.kind in (datetime.datetime, datetime.time)
+        moment = not self.postgres and timed and (self.aware or _has_zone(bound))
         value = self.value(bound)
-        if value is None:
+        if value is None or moment:
             return self.note(type(found).__name__, bound)
         text = self.name + ' COLLATE "C"' * (self.postgres and self.kind is str)
         text += f" {_SIGNS[type(found)]} {value}"
@@ -318,6 +352,10 @@ class _Column:
             lines.append(_comment(self.facts.doc))
         if self.choices is None:
             self.check_type()
+            if self.mask is not None and self.mask >= 2**63:
+                self.note("Flag", self.mask)
+            elif self.mask is not None and self.mask != -1:
+                self.check(f"({self.name} & {~self.mask}) = 0")
         else:
             self.check(f"{self.name} IN ({', '.join(str(self.value(v)) for v in self.choices)})")
         self.check_storage()
@@ -339,14 +377,15 @@ class _Column:
         name = _TYPES[self.kind][self.postgres]
         if self.storage and self.postgres:
             name = self.storage[0]
-        name = "TIMESTAMPTZ" if self.aware and self.postgres else name
+        name = "TIMESTAMPTZ" if self.aware and name == "TIMESTAMP" else name
         limit = min(filter(None, limits), default=None)
         if limit and self.kind is str and not self.postgres:
             name = f"VARCHAR({limit})"
         text = f"{self.name} {name}" + " NOT NULL" * (not self.nullable)
         default = self.field.default
         default = default.value if isinstance(default, enum.Enum) else default
-        if default is not ... and default is not None and not self.facts.sensitive:
+        if default is not ... and default is not None and not self.sensitive:
+            default = None if self.too_large(default) else default
             value = self.value(default)
             text += f" DEFAULT {value}" if value is not None else ""
         lines += self.notes
@@ -473,6 +512,26 @@ def _check_name(name: str, postgres: bool, what: str) -> None:
         )
 
 
+def _folded(name: str) -> str:
+    """The name as SQLite compares it."""
+    return re.sub("[A-Z]", lambda found: found[0].lower(), name)
+
+
+def _check_sqlite(cls: type, names: list[str], table: str) -> None:
+    if _folded(table).startswith("sqlite_"):
+        raise ValueError(
+            f"sql_schema(): the table name {table!r} is one that SQLite keeps for itself"
+        )
+    known: dict[str, str] = {}
+    for name in names:
+        other = known.setdefault(_folded(name), name)
+        if other is not name:
+            raise ValueError(
+                f"{cls.__qualname__}.{name}: sql_schema(): SQLite takes the name for that of "
+                f"{cls.__qualname__}.{other}"
+            )
+
+
 def sql_schema(cls: Any, /, *, dialect: str = "sqlite", table: str | None = None) -> str:
     """The class as a CREATE TABLE statement."""
     if not isinstance(dialect, str):
@@ -491,6 +550,8 @@ def sql_schema(cls: Any, /, *, dialect: str = "sqlite", table: str | None = None
         raise TypeError(f"sql_schema(): {cls.__qualname__} has no fields")
     name = cls.__name__ if table is None else table
     _check_name(name, postgres, "table")
+    if not postgres:
+        _check_sqlite(cls, [field.name for field in fields], name)
     name = _quoted(name)
     columns, comments = [], ""
     for field in fields:

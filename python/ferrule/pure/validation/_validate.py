@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import copy
 import dataclasses
 import operator
 import types
@@ -29,6 +30,7 @@ from ._constraint import (
     facts_of,
     form_of,
     is_alias,
+    safe_repr,
 )
 from ._email import Email
 from ._error import ConstraintError
@@ -46,12 +48,15 @@ class Refused(Exception):
         super().__init__(text)
         self.broken, self.place, self.value = broken, place, value
         self.wanted: str | None = None
+        #: Where it was refused; within: the type was right there, an inner one not.
+        self.depth, self.within = 0, False
 
 
 class Key(NamedTuple):
-    """A step of a path that is a key."""
+    """A step of a path that is a key; plan: what says whether it is shown."""
 
     key: Any
+    plan: Plan | None = None
 
 
 @dataclasses.dataclass
@@ -62,6 +67,8 @@ class Plan:
     text: str
     run: Run
     type: Any = None
+    #: The class whose fields it is about.
+    owner: Any = None
     children: tuple[Plan, ...] = ()
     optional: bool = False
     sensitive: bool = False
@@ -74,18 +81,35 @@ class Plan:
         try:
             value = self.run(value, path, hidden)
         except Refused as refused:
-            if self.optional and refused.wanted is self.text:
-                raise _wrong(_text(self), value, path, hidden) from None
+            mine = refused.wanted is self.text and refused.depth == len(path)
+            if self.optional and mine:
+                raise _wrong(_text(self), value, path, hidden, refused.within) from None
             raise
         if Strip in self.checks and isinstance(value, str):
             value = value if value.strip() == value else str.strip(value)
         for check in self.checks:
-            _apply(check, value, path, hidden)
+            _apply(self, check, value, path, hidden)
         return value
+
+    def hides(self, seen: set[Any] | None = None) -> bool:
+        """Does it hold something sensitive, itself, in a child or in a field of its class?"""
+        seen = set() if seen is None else seen
+        if self.sensitive or id(self) in seen or len(seen) > 128:
+            return self.sensitive or id(self) not in seen
+        seen.add(id(self))
+        if self.owner is not None and self.owner not in seen:
+            seen.add(self.owner)
+            try:
+                if any(one.plan.hides(seen) for one in _fields(self.owner)):
+                    return True
+            except (TypeError, ValueError):
+                return True
+        unknown = self.shape == "alias" and not self.children
+        return unknown or any(child.hides(seen) for child in self.children)
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    text = safe_repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -95,15 +119,25 @@ def _place(path: Path, hidden: bool) -> str:
         if isinstance(step, int):
             text = f"{text or 'value'}[{step}]"
         elif isinstance(step, Key):
-            text = f"{text or 'value'}[{'...' if hidden else _shown(step.key)}]"
+            hides = hidden or (step.plan is not None and step.plan.hides())
+            text = f"{text or 'value'}[{'...' if hides else _shown(step.key)}]"
         else:
             text = f"{text}.{step}" if text else str(step)
     return text or "value"
 
 
-def _wrong(plan_text: str, value: Any, path: Path, hidden: bool) -> Refused:
-    refused = Refused(f"{_place(path, hidden)} must be {plan_text}, got {type(value).__name__}")
-    refused.wanted = plan_text
+def _wrong(
+    plan_text: str, value: Any, path: Path, hidden: bool, within: bool = False, got: str = ""
+) -> Refused:
+    got = got or type(value).__name__
+    refused = Refused(f"{_place(path, hidden)} must be {plan_text}, got {got}")
+    refused.wanted, refused.depth, refused.within = plan_text, len(path), within
+    return refused
+
+
+def _within(text: str) -> Refused:
+    refused = Refused(text)
+    refused.within = True
     return refused
 
 
@@ -134,11 +168,11 @@ def _meets(check: Any, value: Any) -> tuple[bool, str]:
     if kind in _BOUNDS:
         operation, sign = _BOUNDS[kind]
         (bound,) = check._values
-        return bool(operation(value, bound)), f"be {sign} {bound!r}"
+        return bool(operation(value, bound)), f"be {sign} {safe_repr(bound)}"
     if kind is MultipleOf:
         if isinstance(value, str | bytes):
             raise TypeError
-        return not value % check.multiple_of, f"be a multiple of {check.multiple_of!r}"
+        return not value % check.multiple_of, f"be a multiple of {safe_repr(check.multiple_of)}"
     if kind in (MinLength, MaxLength):
         unit = "character" if isinstance(value, str) else "item"
         unit = "byte" if isinstance(value, bytes | bytearray) else unit
@@ -163,16 +197,16 @@ def _text_check(check: Any, value: Any, hidden: bool) -> tuple[bool, str]:
     return reason is None, "be an email address" + ("" if hidden else f" ({reason})")
 
 
-def _apply(check: Any, value: Any, path: Path, hidden: bool) -> None:
+def _apply(plan: Plan, check: Any, value: Any, path: Path, hidden: bool) -> None:
     if isinstance(check, Predicate):
         if not check.func(value):
             name = getattr(check.func, "__qualname__", None)
             text = name if isinstance(name, str) else _shown(check.func)
-            raise _broken(f"satisfy {text}", value, path, hidden)
+            raise _broken(f"satisfy {text}", value, path, hidden or plan.hides())
         return
     try:
         if isinstance(check, Regex) or check is Email:
-            good, wanted = _text_check(check, value, hidden)
+            good, wanted = _text_check(check, value, hidden or plan.hides())
         else:
             good, wanted = _meets(check, value)
     except ArithmeticError:  # Decimal's NaN
@@ -180,9 +214,9 @@ def _apply(check: Any, value: Any, path: Path, hidden: bool) -> None:
     except TypeError:
         got = type(value).__name__
         text = f"{_place(path, hidden)}: {got} does not go with {check!r}"
-        raise Refused(text) from None
+        raise _within(text) from None
     if not good:
-        raise _broken(wanted, value, path, hidden)
+        raise _broken(wanted, value, path, hidden or plan.hides())
 
 
 _NUMBERS = ("bool", "int", "float")
@@ -270,13 +304,13 @@ def _class(cls: Any) -> Plan:
         shape, kinds = _OWN[cls]
         return Plan(shape, shape, _instance(shape, kinds), cls)
     if issubclass(cls, dict) and hasattr(cls, "__required_keys__"):
-        return Plan("typed_dict", "dict", _instance("dict", dict, _typed_dict(cls)), dict)
+        return Plan("typed_dict", "dict", _instance("dict", dict, _typed_dict(cls)), dict, cls)
     name = cls.__name__
     if getattr(cls, "_is_protocol", False) is True:
         if not getattr(cls, "_is_runtime_protocol", False):
             raise TypeError(f"annotation {cls!r} is a protocol without runtime_checkable")
     elif not hasattr(cls, "_member_map_") and _annotated(cls):
-        return Plan("fields", name, _instance(name, cls, _object(cls)), cls)
+        return Plan("fields", name, _instance(name, cls, _object(cls)), cls, cls)
     return Plan("class", name, _instance(name, cls), cls)
 
 
@@ -302,7 +336,7 @@ def _typed_dict(cls: Any) -> Run:
                 if item is not value[one.name]:
                     changed[one.name] = item
             elif one.name in cls.__required_keys__:
-                raise Refused(f"{_place(path, hidden)} must have the key {one.name!r}")
+                raise _within(f"{_place(path, hidden)} must have the key {one.name!r}")
         return {**value, **changed} if changed else value
 
     return run
@@ -318,10 +352,25 @@ def _items(child: Plan) -> Run:
         made = [child(item, (*path, i), hidden) for i, item in enumerate(items)]
         if all(map(operator.is_, items, made)):
             return value
-        kinds: tuple[Any, ...] = (list, tuple, frozenset, set, type(value))
-        return next(kind(made) for kind in kinds if isinstance(value, kind))
+        if isinstance(value, str):
+            return value
+        if isinstance(value, collections.deque):
+            return _filled(value, lambda like: like.extend(made))
+        kinds: tuple[Any, ...] = (tuple, frozenset)
+        other = set if isinstance(value, collections.abc.Set) else list
+        return next((kind for kind in kinds if isinstance(value, kind)), other)(made)
 
     return run
+
+
+def _filled(value: Any, fill: Callable[[Any], Any]) -> Any:
+    """A container like this one, subclass, factory and all, with other items."""
+    like = copy.copy(value)
+    if like is value or type(like) is not type(value):
+        return None
+    like.clear()
+    fill(like)
+    return like
 
 
 def _tuple(children: tuple[Plan, ...]) -> Run:
@@ -329,7 +378,7 @@ def _tuple(children: tuple[Plan, ...]) -> Run:
         if len(value) != len(children):
             place = _place(path, hidden)
             text = f"{place} must be a tuple of {len(children)} items, got {len(value)}"
-            raise Refused(text)
+            raise _within(text)
         pairs = enumerate(zip(children, value, strict=True))
         made = tuple(child(item, (*path, i), hidden) for i, (child, item) in pairs)
         return value if all(map(operator.is_, value, made)) else made
@@ -341,28 +390,44 @@ def _mapping(children: tuple[Plan, ...]) -> Run:
     key_plan, value_plan = (*children, _any(), _any())[:2]
 
     def run(value: Any, path: Path, hidden: bool) -> Any:
-        made, changed = {}, False
+        made: dict[Any, Any] = {}
+        changed = renamed = False
         for key, item in value.items():
-            step = (*path, Key(key))
+            step = (*path, Key(key, key_plan))
             new_key, new_item = key_plan(key, step, hidden), value_plan(item, step, hidden)
-            changed = changed or new_key is not key or new_item is not item
+            renamed = renamed or new_key is not key
+            changed = changed or renamed or new_item is not item
+            if renamed and new_key in made:
+                hides = hidden or key_plan.hides()
+                place, shown = _place(path, hides), "one" if hides else _shown(new_key)
+                text = f"{place}: two keys become {shown}"
+                raise Refused(text, True, place, None if hides else new_key)
             made[new_key] = new_item
-        return made if changed else value
+        if not changed:
+            return value
+        if not isinstance(value, dict) or type(value) is dict:
+            return made
+        return (
+            _filled(value, lambda like: [like.__setitem__(*pair) for pair in made.items()]) or made
+        )
 
     return run
 
 
 def _union(children: tuple[Plan, ...], text: str) -> Run:
     def run(value: Any, path: Path, hidden: bool) -> Any:
-        broken = []
+        broken, within = [], []
         for child in children:
             try:
                 return child(value, path, hidden)
             except Refused as refused:
-                broken += [refused] if refused.broken else []
-        if len(broken) == 1:
-            raise broken[0]
-        raise _wrong(text, value, path, hidden)
+                inner = refused.within or refused.depth > len(path)
+                broken += [child] if refused.broken else []
+                within += [child] if inner and not refused.broken else []
+        speakers = broken[:1] or (within if len(within) == 1 else [])
+        for child in speakers:
+            return child(value, path, hidden or any(one.hides() for one in children))
+        raise _wrong(text, value, path, hidden, bool(within))
 
     return run
 
@@ -392,8 +457,10 @@ def _type_of(child: Plan) -> Plan:
     text = f"type[{_text(child)}]"
 
     def run(value: Any, path: Path, hidden: bool) -> Any:
-        if not isinstance(value, type) or not is_one(child, value):
+        if not isinstance(value, type):
             raise _wrong(text, value, path, hidden)
+        if not is_one(child, value):
+            raise _wrong(text, value, path, hidden, got=f"class {value.__name__}")
         return value
 
     return Plan("type", text, run, type)
@@ -406,7 +473,7 @@ def _text(plan: Plan) -> str:
 def _union_of(args: tuple[Any, ...]) -> Plan:
     children = tuple(map(plan_of, args))
     text = " | ".join(map(_text, children))
-    return Plan("union", text, _union(children, text), None, children)
+    return Plan("union", text, _union(children, text), None, None, children)
 
 
 def _is_container(cls: Any) -> bool:
@@ -423,18 +490,20 @@ def _subscripted(base: Any, origin: Any, args: tuple[Any, ...]) -> Plan:
         if any(map(_is_unpacked, args)):
             return _class(tuple)
         children = tuple(map(plan_of, args))
-        return Plan("tuple", "tuple", _instance("tuple", tuple, _tuple(children)), tuple)
+        return Plan(
+            "tuple", "tuple", _instance("tuple", tuple, _tuple(children)), tuple, None, children
+        )
     if origin is type:
         return _type_of(plan_of(args[0]))
     name = origin.__name__
     if _is_container(origin) and hasattr(origin, "keys"):
         children = tuple(map(plan_of, args[:2]))
         run = _instance(name, origin, _mapping(children))
-        return Plan("mapping", name, run, origin)
+        return Plan("mapping", name, run, origin, None, children)
     walks = hasattr(origin, "__iter__") and not hasattr(origin, "__next__")
     if _is_container(origin) and walks and (len(args) == 1 or origin is tuple):
         child = plan_of(args[0])
-        return Plan("items", name, _instance(name, origin, _items(child)), origin)
+        return Plan("items", name, _instance(name, origin, _items(child)), origin, None, (child,))
     if origin is collections.abc.Callable:
         return Plan("callable", "callable", _instance("callable", collections.abc.Callable))
     return _class(origin)
@@ -504,7 +573,12 @@ def plan_of(tp: Any) -> Plan:
         return _progress[id(tp)]
     plan = Plan("alias", str(tp), lambda value, path, hidden: inner()(value, path, hidden))
     if isinstance(tp, types.GenericAlias):  # may lead to ever new ones: when a value comes
-        inner: Callable[[], Plan] = lambda: plan_of(alias_value(tp))  # noqa: E731
+
+        def later() -> Plan:
+            plan.children = plan.children or (plan_of(alias_value(tp)),)
+            return plan.children[0]
+
+        inner: Callable[[], Plan] = later
         return plan
     _progress[id(tp)] = plan
     try:
@@ -572,8 +646,8 @@ def _default(cls: Any, name: str) -> Any:
     return ...
 
 
-def fields_of(cls: Any) -> Iterator[Field]:
-    """The fields of an annotated class, its bases' first."""
+def _fields(cls: Any) -> list[Field]:
+    """Without a look at the defaults."""
     fields = []
     for name, annotation in _hints(cls).items():
         if _counts(annotation):
@@ -584,6 +658,12 @@ def fields_of(cls: Any) -> Iterator[Field]:
                 raise kind(f"{cls.__qualname__}.{name}: {error}") from None
             default = _default(cls, name)
             fields.append(Field(name, annotation, facts_of(annotation), default, plan))
+    return fields
+
+
+def fields_of(cls: Any) -> Iterator[Field]:
+    """The fields of an annotated class, its bases' first."""
+    fields = _fields(cls)
     for one in fields:
         if one.default is not ...:
             try:
