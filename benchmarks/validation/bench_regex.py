@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.bars import Bar, Bytes, Cost, Ratio
+from benchmarks.bars import Bar, Cost, Ratio
 from ferrule.cli.rooms.validation_regex import ROOM
 
 __all__ = ["BARS", "COSTS", "ELSEWHERE", "ROOM"]
@@ -16,7 +16,6 @@ BARS: tuple[Bar, ...] = (
     Bar("fullmatch / re", Ratio("fullmatch", "ferrule", "by hand")),
     Bar("search beyond ASCII / re", Ratio("wide", "ferrule", "by hand")),
     Bar("making / re", Ratio("make", "ferrule", "by hand")),
-    Bar("bytes a pattern / re", Bytes("ferrule", "by hand")),
 )
 
 COSTS: tuple[Cost, ...] = ()

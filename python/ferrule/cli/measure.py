@@ -218,6 +218,7 @@ def footprint(
     held: Footprint, implementation: Implementation, rows: Sequence[Reading], instances: int
 ) -> Memory:
     """Make what is held of `instances` readings in a child process, and in another to trace it."""
+    instances = min(instances, held.most)
     job: dict[str, Any] = {
         "source": [implementation.imports, implementation.definition, implementation.variants],
         "expression": held.expression,

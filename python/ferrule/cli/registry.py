@@ -137,6 +137,7 @@ class Footprint:
     """Something whose memory is measured: `expression` makes it of the columns `times`, `values`
     (arrays) and `units` (a list), and of `given`, what the expression of that name has made of
     them before: that is not in the measurement. With `traced` what tracemalloc sees is noted too.
+    No more than `most` are made, where each is large or takes long.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Footprint:
     expression: str
     given: str = ""
     traced: bool = False
+    most: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ ROOM = Room(
     {},
     baseline="pure",
     footprints=tuple(
-        Footprint(name, name, "decorated(given)", "functions(times)", traced=name != "pure")
+        Footprint(name, name, "decorated(given)", "functions(times)", traced=True, most=20_000)
         for name in ("ferrule", "bare")
     ),
     counted=("function", "functions"),

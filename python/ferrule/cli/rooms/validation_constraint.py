@@ -110,8 +110,8 @@ ROOM = Room(
     {},
     baseline="typing",
     footprints=(
-        Footprint("ferrule", "ferrule", "made(times)", traced=True),
-        Footprint("pure", "pure", "made(times)"),
+        Footprint("ferrule", "ferrule", "made(times)", traced=True, most=20_000),
+        Footprint("pure", "pure", "made(times)", most=20_000),
     ),
     counted=("constraint", "constraints"),
     held="Bytes of a constraint, with its bound and its place in a list.",

@@ -68,8 +68,8 @@ ROOM = Room(
     {},
     baseline="typing",
     footprints=(
-        Footprint("ferrule", "ferrule", "made(times)", traced=True),
-        Footprint("pure", "pure", "made(times)"),
+        Footprint("ferrule", "ferrule", "made(times)", traced=True, most=20_000),
+        Footprint("pure", "pure", "made(times)", most=20_000),
     ),
     counted=("object", "objects"),
     held="Bytes of an object masked: a dict of its six fields.",

@@ -76,7 +76,9 @@ ROOM = Room(
     {},
     baseline="by hand",
     footprints=tuple(
-        Footprint(name, name, "made(given)", "['^[a-z]+$' for _ in times]", traced=name != "pure")
+        Footprint(
+            name, name, "made(given)", "['^[a-z]+$' for _ in times]", traced=True, most=20_000
+        )
         for name in ("ferrule", "by hand")
     ),
     counted=("pattern", "patterns"),

@@ -107,8 +107,8 @@ ROOM = Room(
     {},
     baseline="sqlalchemy",
     footprints=(
-        Footprint("ferrule", "ferrule", "made(times)", traced=True),
-        Footprint("pure", "pure", "made(times)"),
+        Footprint("ferrule", "ferrule", "made(times)", traced=True, most=20_000),
+        Footprint("pure", "pure", "made(times)", most=20_000),
     ),
     counted=("statement", "statements"),
     held="Bytes of a statement's text.",
