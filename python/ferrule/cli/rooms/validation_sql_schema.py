@@ -90,7 +90,7 @@ def functions(rows):
 PURE = Implementation("pure", "pure", _IMPORTS.format(".pure"), "", _OURS)
 ARTICLE = Implementation("typing", "article", "", "", _ARTICLE)
 NATIVE = Implementation("ferrule", "native", _IMPORTS.format(""), "", _OURS)
-SQLALCHEMY = Implementation("sqlalchemy", "peer", "", "", _SQLALCHEMY)
+SQLALCHEMY = Implementation("sqlalchemy", "peer", "", "", _SQLALCHEMY, needs="sqlalchemy")
 
 _do = partial(
     Operation, area="validation", setup=values, loop="for v in values", outcome="columns(result)"
