@@ -15,29 +15,6 @@ mask_error_counts(void)
            && !PyErr_ExceptionMatches(PyExc_RecursionError);
 }
 
-/* new: the hints of a class, which may use the names in `scope` (or NULL) */
-static PyObject *
-hints_ask(PyObject *cls, PyObject *scope)
-{
-    PyObject *typing = PyImport_ImportModule("typing");
-    PyObject *function =
-        typing != NULL ? fe_getattr(typing, "get_type_hints") : NULL;
-    PyObject *args =
-        function != NULL
-            ? PyTuple_Pack(3, cls, Py_None, scope != NULL ? scope : Py_None)
-            : NULL;
-    PyObject *kwargs = args != NULL
-                           ? Py_BuildValue("{s:O}", "include_extras", Py_True)
-                           : NULL;
-    PyObject *hints =
-        kwargs != NULL ? PyObject_Call(function, args, kwargs) : NULL;
-    Py_XDECREF(kwargs);
-    Py_XDECREF(args);
-    Py_XDECREF(function);
-    Py_XDECREF(typing);
-    return hints;
-}
-
 /* new: what one annotation means where `base` stands; None: it has no meaning
  */
 static PyObject *
@@ -49,7 +26,7 @@ hints_one(PyObject *base, PyObject *scope, PyObject *name, PyObject *text)
             (PyObject *)&PyType_Type, "s(){s{OO}sO}", "Single",
             "__annotations__", name, text, "__module__", module);
     }
-    hints = single != NULL ? hints_ask(single, scope) : NULL;
+    hints = single != NULL ? validate_hints(single, scope) : NULL;
     if (hints != NULL) {
         meaning = PyObject_GetItem(hints, name);
     }
@@ -105,7 +82,7 @@ hints_of_base(PyObject *base, PyObject *hints)
 PyObject *
 mask_hints_of(PyTypeObject *type)
 {
-    PyObject *hints = hints_ask((PyObject *)type, NULL);
+    PyObject *hints = validate_hints((PyObject *)type, NULL);
     if (hints != NULL && PyDict_Check(hints)) {
         return hints;
     }

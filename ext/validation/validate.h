@@ -181,5 +181,9 @@ typedef struct {
  * Classes without annotations have no fields.
  */
 validate_fields *validate_fields_of(validation_state *state, PyObject *cls);
+/* new: typing.get_type_hints(cls, localns=locals, include_extras=True); locals
+ * may be NULL
+ */
+PyObject *validate_hints(PyObject *cls, PyObject *locals);
 
 #endif

@@ -10,10 +10,12 @@
 /* ---- annotations */
 
 /* new: typing.get_type_hints(cls, locals=…, include_extras=True) */
-static PyObject *
-fields_ask(validation_state *state, PyObject *cls, PyObject *locals)
+PyObject *
+validate_hints(PyObject *cls, PyObject *locals)
 {
-    PyObject *function = fe_getattr(state->typing, "get_type_hints");
+    PyObject *typing = PyImport_ImportModule("typing");
+    PyObject *function =
+        typing != NULL ? fe_getattr(typing, "get_type_hints") : NULL;
     PyObject *args =
         function != NULL
             ? PyTuple_Pack(3, cls, Py_None, locals != NULL ? locals : Py_None)
@@ -26,6 +28,7 @@ fields_ask(validation_state *state, PyObject *cls, PyObject *locals)
     Py_XDECREF(kwargs);
     Py_XDECREF(args);
     Py_XDECREF(function);
+    Py_XDECREF(typing);
     return hints;
 }
 
@@ -121,11 +124,11 @@ fields_unresolved(PyObject *cls, PyObject *qualname)
 static PyObject *
 fields_hints(validation_state *state, PyObject *cls, PyObject *qualname)
 {
-    PyObject *hints = fields_ask(state, cls, NULL);
+    PyObject *hints = validate_hints(cls, NULL);
     if (hints == NULL && PyErr_ExceptionMatches(PyExc_NameError)) {
         PyErr_Clear(); /* NameError: a class within a function, perhaps */
         PyObject *locals = fields_locals(cls);
-        hints = locals != NULL ? fields_ask(state, cls, locals) : NULL;
+        hints = locals != NULL ? validate_hints(cls, locals) : NULL;
         Py_XDECREF(locals);
     }
     if (hints == NULL) {
