@@ -87,6 +87,14 @@ def impl(implementation: Implementation, request: pytest.FixtureRequest) -> Modu
     return implementation.load(request.path.relative_to(TESTS).parts[0])
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _older_is_frozen() -> None:
+    """Collections look at what a module's tests make, not at all that earlier ones have left."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+
+
 # ---- --refleak
 
 FINALIZERS = pytest.StashKey[list[list[Any]]]()

@@ -109,14 +109,11 @@ def no_leak(
         call()
     gc.collect()
     gc.freeze()  # collections look at what the calls leave, not at all that the tests have made
-    try:
-        # A cache of the interpreter may fill up late: whoever leaks, leaks every time.
-        for _ in range(3):
-            leaks = _left_behind(call, rounds, watched)
-            if not leaks:
-                return
-    finally:
-        gc.unfreeze()
+    # A cache of the interpreter may fill up late: whoever leaks, leaks every time.
+    for _ in range(3):
+        leaks = _left_behind(call, rounds, watched)
+        if not leaks:
+            return
     pytest.fail(f"after {rounds} calls: {'; '.join(leaks)}")
 
 
