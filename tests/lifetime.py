@@ -110,10 +110,14 @@ def no_leak(
     gc.collect()
     gc.freeze()  # collections look at what the calls leave, not at all that the tests have made
     # A cache of the interpreter may fill up late: whoever leaks, leaks every time.
-    for _ in range(3):
-        leaks = _left_behind(call, rounds, watched)
-        if not leaks:
-            return
+    try:
+        for _ in range(3):
+            leaks = _left_behind(call, rounds, watched)
+            if not leaks:
+                return
+    finally:
+        if _repeating:  # else conftest does, before the next module
+            gc.unfreeze()
     pytest.fail(f"after {rounds} calls: {'; '.join(leaks)}")
 
 

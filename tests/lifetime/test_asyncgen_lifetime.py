@@ -173,7 +173,6 @@ def frozen() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("case", CASES | PYTHON)

@@ -170,7 +170,6 @@ def frozen():
     gc.disable()
     yield
     gc.enable()
-    gc.unfreeze()
 
 
 def test_against_a_model(impl, frozen):

@@ -188,7 +188,6 @@ def frozen() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
 
 
 @covers(*(NAME + name for name, (success, _) in COVERED.items() if success))

@@ -185,7 +185,6 @@ def frozen():
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -213,7 +213,6 @@ def frozen() -> Iterator[None]:
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -228,7 +228,6 @@ def collected() -> Iterator[Callable[[str], Callable[[], None]]]:
     gc.collect()
     gc.freeze()
     yield make
-    gc.unfreeze()
 
 
 def no_lasting_leak(call: Callable[[], None], rounds: int) -> None:

@@ -197,7 +197,6 @@ def frozen():
     gc.collect()
     gc.freeze()
     yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -258,15 +258,12 @@ def test_no_leak_of_classes(case):
         code()
         gc.collect()
 
-    try:
-        for _ in range(100):  # the interpreter's caches fill slowly
-            run()
-        for _ in range(5):
-            with contextlib.suppress(pytest.fail.Exception):
-                return no_leak(run, rounds=30)
-        no_leak(run, rounds=30)
-    finally:
-        gc.unfreeze()
+    for _ in range(100):  # the interpreter's caches fill slowly
+        run()
+    for _ in range(5):
+        with contextlib.suppress(pytest.fail.Exception):
+            return no_leak(run, rounds=30)
+    no_leak(run, rounds=30)
 
 
 @pytest.mark.parametrize("case", CASES)

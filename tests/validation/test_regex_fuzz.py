@@ -141,6 +141,7 @@ def test_random_patterns(impl, seed):
     assert native > compared / 2
 
 
+@pytest.mark.slow  # for those who ask for what is not slow
 @pytest.mark.deep
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_a_million(native, seed):
