@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import weakref
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -167,16 +167,8 @@ def figures(tracker: Any) -> list[int]:
     return space()["figures"](tracker)
 
 
-@pytest.fixture
-def frozen() -> Iterator[None]:
-    """What was there before is frozen, which makes collections cheap."""
-    gc.collect()
-    gc.freeze()
-    yield
-
-
 @pytest.mark.parametrize("case", CASES | PYTHON)
-def test_nothing_leaks(native, frozen, case):
+def test_nothing_leaks(native, case):
     compiled = compile((CASES | PYTHON)[case], "case", "exec")
     made = space()
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -182,17 +182,8 @@ def test_every_method_has_its_cases(native: Any) -> None:
         assert (success is None or success in SUCCESSES) and (error is None or error in ERRORS)
 
 
-@pytest.fixture
-def frozen() -> Iterator[None]:
-    """What was there before is frozen, which makes collections cheap."""
-    gc.collect()
-    gc.freeze()
-    yield
-
-
 @covers(*(NAME + name for name, (success, _) in COVERED.items() if success))
 @covers(*(NAME + name for name, (_, error) in COVERED.items() if error), error=True)
-@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_leaks(native: Any, case: str) -> None:
     compiled = compile(CASES[case], case, "exec")

@@ -23,15 +23,6 @@ import pytest
 from lifetime import no_leak, run_threads
 
 
-@pytest.fixture(autouse=True, scope="module")
-def frozen() -> Iterator[None]:
-    """Collections need not look at all that pytest and its plugins hold."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
 @pytest.fixture(autouse=True)
 def quiet() -> Iterator[None]:
     """Nothing traced, no garbage, no collection but those of the test."""

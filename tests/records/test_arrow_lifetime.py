@@ -180,15 +180,8 @@ def runner(code: str) -> Any:
     return run
 
 
-@pytest.fixture
-def frozen():
-    gc.collect()
-    gc.freeze()
-    yield
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_leaks(native, frozen, case):
+def test_nothing_leaks(native, case):
     call = runner(CASES[case])
     for _ in range(50):
         call()

@@ -207,16 +207,8 @@ def test_every_public_name_of_an_array_has_a_case(native):
         assert success in SUCCESSES and (error is None or error in ERRORS)
 
 
-@pytest.fixture
-def frozen() -> Iterator[None]:
-    """What was there before is frozen, which makes collections cheap."""
-    gc.collect()
-    gc.freeze()
-    yield
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_leaks(native, frozen, case):
+def test_nothing_leaks(native, case):
     compiled = compile(CASES[case], "case", "exec")
     made = space()
 

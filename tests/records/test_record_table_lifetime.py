@@ -192,15 +192,8 @@ def space() -> dict[str, Any]:
     return made
 
 
-@pytest.fixture
-def frozen():
-    gc.collect()
-    gc.freeze()
-    yield
-
-
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_leaks(native, frozen, case):
+def test_nothing_leaks(native, case):
     compiled, own = compile(CASES[case], "case", "exec"), space()
 
     def run() -> None:
