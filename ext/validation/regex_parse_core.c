@@ -270,6 +270,9 @@ set_fold(parser *p, regex_set *set, unsigned flags, size_t at)
 static void
 set_sort(regex_tree *tree, regex_set *set)
 {
+    if (set->count == 0) {
+        return; /* there may be no ranges at all */
+    }
     regex_range *ranges = tree->ranges + set->first;
     size_t kept = 0;
     for (size_t i = 1; i < set->count; i++) {
