@@ -297,6 +297,31 @@ call_post_init(record_class *cls, PyObject *self, PyObject *const *values)
     return result != NULL ? 0 : -1;
 }
 
+int
+records_post_init(record_class *cls, PyObject *self)
+{
+    const record_plan *plan = cls->plan;
+    for (Py_ssize_t i = 0; i < plan->param_count; i++) {
+        const record_param *param = &plan->params[i];
+        if (param->field < 0 && param->default_value == NULL) {
+            PyErr_Format(PyExc_TypeError,
+                         "%U.%U: an InitVar without a default, which only "
+                         "the constructor can be given",
+                         plan->qualname, param->name);
+            return -1;
+        }
+    }
+    PyObject **values =
+        PyMem_Calloc((size_t)plan->param_count + 1, sizeof(PyObject *));
+    if (values == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int status = call_post_init(cls, self, values);
+    PyMem_Free(values);
+    return status;
+}
+
 /* ------------------------------------------------------- construction */
 
 /* Parameters in another order than fields, defaults, keywords, InitVars. */

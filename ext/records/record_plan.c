@@ -103,6 +103,7 @@ plan_tp_traverse(record_plan *plan, visitproc visit, void *arg)
     Py_VISIT(plan->init);
     Py_VISIT(plan->restore);
     Py_VISIT(plan->field_tuple);
+    Py_VISIT(plan->annex);
     for (Py_ssize_t i = 0; i < plan->entry_count; i++) {
         Py_VISIT(plan->params[i].default_value);
         Py_VISIT(plan->params[i].factory);
@@ -121,6 +122,7 @@ plan_tp_clear(record_plan *plan)
     Py_CLEAR(plan->init);
     Py_CLEAR(plan->restore);
     Py_CLEAR(plan->field_tuple);
+    Py_CLEAR(plan->annex);
     records_checks_clear(plan);
     drop_params(plan);
     return 0;

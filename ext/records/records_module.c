@@ -134,6 +134,7 @@ records_exec(PyObject *module)
         || PyModule_AddFunctions(module, array_functions) < 0
         || PyModule_AddFunctions(module, table_functions) < 0
         || add_restore(module, state) < 0
+        || records_capi_register(module, state) < 0
         || PyModule_AddType(module, state->field_type) < 0
         || PyModule_AddType(module, state->storage_type) < 0
         || PyModule_AddType(module, state->size_type) < 0

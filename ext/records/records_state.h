@@ -8,6 +8,7 @@
 #include "args.h"
 #include "field_check.h"
 #include "numeric.h"
+#include "record_capi.h"
 #include "record_layout.h"
 #include "state.h"
 #include "text.h"
@@ -89,6 +90,7 @@ typedef struct {
     uint32_t slots_mask;
     struct array_layout *rows;    /* owned: made by the first array */
     struct table_schema *columns; /* owned: made by the first table */
+    PyObject *annex; /* owned or NULL: what the wire room made of the class */
     record_space space;
     record_options options;
     /* How many leading fields take part: a class without, say, its own repr
@@ -201,8 +203,15 @@ typedef struct record_thaw {
     X(PyObject *, str_setstate)                                               \
     X(PyObject *, str_slots)
 
+/* The capsule's struct, and whose it is. */
+typedef struct {
+    fe_records_capi table; /* first */
+    records_state *state;
+} record_capi;
+
 struct records_state {
     RECORDS_STATE(FE_STATE_FIELD)
+    record_capi capi;
     PyObject **pending; /* dead records waiting to be freed; PyMem */
     size_t pending_count, pending_room;
     int dealloc_depth;
@@ -339,6 +348,11 @@ PyObject *records_from_values(record_class *cls, PyObject *const *values);
 PyObject *records_init_new(records_state *state);
 void records_init_bind(PyObject *init, PyTypeObject *owner);
 int records_thawed(records_state *state, PyObject *record);
+/* __post_init__ with the defaults of InitVars. 0, or -1. */
+int records_post_init(record_class *cls, PyObject *self);
+
+/* record_capi.c */
+int records_capi_register(PyObject *module, records_state *state);
 
 /* record_copy.c: records made of records */
 bool records_is_atomic(PyObject *value);

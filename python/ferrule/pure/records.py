@@ -166,7 +166,7 @@ def _float_kind(name: str, size: int, code: str) -> _Kind:
 
 
 _OBJECT = _Kind("object", "object", 8, 8, None, lambda value: value)
-_KINDS = {
+_KINDS: dict[str, _Kind] = {
     kind.name: kind
     for kind in (
         *(_int_kind(f"i{8 * n}", n, -(1 << 8 * n - 1), (1 << 8 * n - 1) - 1) for n in (1, 2, 4, 8)),
@@ -223,7 +223,7 @@ def _kind_of(where: str, tp: Any, packed: bool) -> _Kind:
         return _PACKED.get(tp, _OBJECT) if packed and isinstance(tp, type) else _OBJECT
     marks = [mark for mark in tp.__metadata__ if isinstance(mark, (Storage, Size))]
     if not marks:
-        return _kind_of(where, tp.__origin__, packed)
+        return _OBJECT  # packed or not: this is no plain int
     first = marks[0]
     kind = _KINDS[first.kind] if isinstance(first, Storage) else _sized_kind(tp.__origin__, first.n)
     if kind is None or len(marks) > 1:
