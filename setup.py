@@ -26,7 +26,11 @@ AREAS = {
     "memory": ("common", "memory"),
     "records": ("common", "records"),
     "validation": ("common", "validation"),
+    "wire": ("common", "wire"),
 }
+
+#: Area -> further folders whose headers it includes.
+READS = {"wire": ("records",)}
 
 BASE = (
     *("-std=c11", "-fvisibility=hidden", "-fno-semantic-interposition", "-fno-plt"),
@@ -85,7 +89,7 @@ def extension(area: str, folders: Sequence[str]) -> Extension:
     return Extension(
         f"ferrule._{area}",
         sources=find(*(f"ext/{folder}/*.c" for folder in folders)),
-        include_dirs=[f"ext/{folder}" for folder in folders],
+        include_dirs=[f"ext/{folder}" for folder in (*folders, *READS.get(area, ()))],
         depends=[*find("ext/**/*.h"), "setup.py"],
         extra_compile_args=list(FLAGS),
         extra_link_args=list(LINK),

@@ -179,14 +179,15 @@ def _leak(item: pytest.Item, rounds: int) -> str:
 def _repeatable(item: pytest.Item) -> bool:
     """hypothesis, asyncio and type checkers keep books of their own, which grow.
 
-    The lifetime tests repeat what they do themselves, and count.
+    The lifetime tests repeat what they do themselves, and count. Tests of agreement define classes
+    at random, by the hundred, and the interpreter's caches of them waver.
     """
     return isinstance(item, pytest.Function) and not (
         getattr(item.obj, "is_hypothesis_test", False)
         or inspect.iscoroutinefunction(item.obj)
         or item.get_closest_marker("slow")
         or item.get_closest_marker("processes")
-        or item.path.stem.endswith(("_lifetime", "_hypothesis"))
+        or item.path.stem.endswith(("_lifetime", "_hypothesis", "_agree"))
     )
 
 

@@ -23,9 +23,12 @@ __all__ = [
     "pure",
     "records",
     "validation",
+    "wire",
 ]
 
-_MODULES = frozenset({"calls", "compute", "lifetime", "memory", "pure", "records", "validation"})
+_MODULES = frozenset(
+    {"calls", "compute", "lifetime", "memory", "pure", "records", "validation", "wire"}
+)
 
 
 def get_include() -> str:
