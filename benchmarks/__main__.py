@@ -49,6 +49,10 @@ AREAS: dict[str, tuple[str, ...]] = {
             *("mask", "sql_schema", "validated_meta"),
         )
     ),
+    "wire": tuple(
+        f"benchmarks.wire.bench_{name}"
+        for name in ("view", "packet", "lazy", "bulk", "checksum", "pcap")
+    ),
     "memory": ("benchmarks.memory.bench_freeze",),
 }
 #: Areas that are not measured through the registry, and the module that does and makes tables.
@@ -237,6 +241,23 @@ COLUMNS = {
     "mask": {"typing": "article", "pure": "pure Python"},
     "sql_schema": {"typing": "article", "sqlalchemy": "SQLAlchemy"},
     "validated_meta": {"article": "article", "type": "`type`"},
+    "view": {"memoryview": "`memoryview`", "bytes": "slices of `bytes`", "NumPy": "NumPy"},
+    "packet": {
+        "struct": "`struct`",
+        "ctypes": "`ctypes`",
+        "bitstruct": "bitstruct",
+        "kaitaistruct": "kaitaistruct",
+        "construct": "construct",
+    },
+    "lazy": {
+        "memoryview": "article",
+        "struct": "`struct`",
+        "ctypes": "`ctypes`",
+        "slot": "slot",
+    },
+    "bulk": {"numpy": "NumPy", "struct": "`struct`"},
+    "checksum": {"zlib": "zlib", "google-crc32c": "google-crc32c", "dpkt": "dpkt"},
+    "pcap": {"by hand": "`struct`", "NumPy": "NumPy", "dpkt": "dpkt", "construct": "construct"},
 }
 #: Columns of the README table of containers.
 CONTAINERS = {

@@ -141,6 +141,32 @@ word = Regex("^[a-zA-Z0-9_]+$")
 constraints(Name), validate(user, User), mask(user), validate("a@b.co", Address)
 """
 
+WIRE = """
+import struct
+from typing import Annotated
+from ferrule.records import Record, Size, u16, u32
+from ferrule.wire import (
+    Bits, Crc32, SizedBy, View, crc32, pack, pack_into, pcap, unpack, unpack_many, view
+)
+class Header(Record, endian="big"):
+    version: Annotated[int, Bits(4)]
+    kind: Annotated[int, Bits(4)]
+    length: u16
+    number: u32
+class Message(Record, endian="big"):
+    kind: u16
+    length: u16
+    body: Annotated[bytes, SizedBy("length")]
+    checksum: Annotated[u32, Crc32(over="body")]
+data, memory = bytes(range(256)), bytearray(256)
+message = Message(1, 5, b"hello", 0)
+packed, many = pack(message), bytes(range(7)) * 100
+whole, header = View(data), Header(1, 2, 3, 4)
+seen = view(Header, memory)
+frame = struct.pack("<IIII", 1, 2, 60, 60) + bytes(60)
+capture = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + frame * 10
+"""
+
 #: One line per kernel; a room adds its own.
 KERNELS = {
     "record create": Kernel("SensorReading(1_700_000_000, 21.5, 'C')", READING),
@@ -187,6 +213,17 @@ KERNELS = {
     "email": Kernel("validate('john.smith@example.com', Address)", VALIDATION),
     "checked call": Kernel("f(1, 'x', items)", VALIDATION),
     "mask": Kernel("mask(user)", VALIDATION),
+    "view slice": Kernel("whole[4:20]", WIRE),
+    "unpack a header": Kernel("unpack(Header, data)", WIRE),
+    "unpack a message": Kernel("unpack(Message, packed)", WIRE),
+    "pack a header": Kernel("pack(header)", WIRE),
+    "pack into": Kernel("pack_into(header, memory)", WIRE),
+    "view of a header": Kernel("view(Header, memory)", WIRE),
+    "view, read bits": Kernel("seen.kind", WIRE),
+    "view, write a number": Kernel("seen.number = 5", WIRE),
+    "unpack many, 100": Kernel("unpack_many(Header, many)", WIRE),
+    "crc32 of 256": Kernel("crc32(data)", WIRE),
+    "ten frames": Kernel("for f in pcap(capture): pass", WIRE),
     "asyncgen tracked": Kernel("drive()", TRACKED, "tracker.stop()"),
 }
 

@@ -77,7 +77,7 @@ def test_bytes(bars: ModuleType) -> None:
             bars.Bytes("a", other).of(run)
 
 
-@pytest.mark.parametrize("area", ["records", "lifetime", "calls", "compute", "validation"])
+@pytest.mark.parametrize("area", ["records", "lifetime", "calls", "compute", "validation", "wire"])
 def test_bars_name_what_there_is(program: ModuleType, area: str) -> None:
     """Every figure can be taken from a run that has everything."""
     for module in program._modules(area):

@@ -28,6 +28,7 @@ from ferrule.cli.rooms import (
     lifetime_weak,
     records,
     validation,
+    wire,
 )
 
 ROWS = sample(60).rows
@@ -36,11 +37,16 @@ ROOMS = (
     *(lifetime.ROOM, lifetime_weak.ROOM, lifetime_asyncgen.ROOM),
     *(calls.ROOM, *calls.parts(()), compute.ROOM),
     *(validation.ROOM, *validation.parts(())),
+    *(wire.ROOM, *wire.parts(())),
 )
 #: Operations whose loop runs over values of their own, and how many these are.
 OWN_LOOPS = {
     ("cache", "evict"): calls_cache.EVICTED,
     **{("regex", "nested"): 1, ("regex", "make"): 16},
+    **{
+        ("view", f"half of {name}"): 16
+        for name in ("bytes", "bytearray", "mmap", "NumPy", "shared memory")
+    },
     **{("email", "wide"): 32, ("email", "idna"): 32, ("checked", "decorate"): 16},
 }
 CASES = [(room, item) for room in ROOMS for item in room.operations]

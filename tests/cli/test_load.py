@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ferrule.cli.load import MAX_LINE, InputError, Reading, Readings, load, sample
+from ferrule.cli import load as loading
+from ferrule.cli.load import MAX_LINE, Frames, InputError, Reading, Readings, load, sample
+from wire.captures import RECORDED, Section, classic, recorded
 
 
 def read(tmp_path: Path, text: str | bytes, limit: int = 1000) -> Readings:
@@ -166,3 +168,70 @@ def test_lines_after_the_limit_are_not_read(tmp_path: Path) -> None:
 def test_units_are_one_object(tmp_path: Path) -> None:
     found = rows(tmp_path, "1,2,kelvin\n3,4,kelvin\n")
     assert found[0][2] is found[1][2]
+
+
+# ---------------------------------------------------------------------------------------- captures
+
+
+def headers(text: str) -> bytes:
+    """A frame without a payload, of the given hexadecimal digits behind the addresses."""
+    return bytes(12) + bytes.fromhex(text)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_capture(tmp_path: Path, name: str) -> None:
+    found = read(tmp_path, recorded(name))
+    assert isinstance(found.rows, Frames) and found.notes == ("a capture: length of each frame",)
+    assert len(found.rows) == len(found.rows.frames) > 0
+    for (when, length, unit), (time_ns, data) in zip(found.rows, found.rows.frames, strict=True):
+        assert (when, length, unit) == (time_ns // 10**9, len(data), "bytes")
+    assert [tuple(map(type, row)) for row in found.rows[:1]] == [(int, float, str)]
+
+
+def test_pcapng_capture(tmp_path: Path) -> None:
+    made = Section(">").interface(101).packet(b"abc", 5_000_000)
+    found = read(tmp_path, made.data)
+    assert found.rows == [(5, 3.0, "bytes")]
+    assert isinstance(found.rows, Frames) and found.rows.frames == []
+    assert found.notes[1] == "frames that are no whole TCP or UDP over IP in Ethernet: 1"
+
+
+def test_frames_without_ports_are_counted(tmp_path: Path) -> None:
+    good = next(data for _, data in read_frames(tmp_path, recorded("dns")))
+    bad = [
+        b"", headers("0806"), headers("0800 45"), headers("86dd"), headers("8100 0001 0800"),
+        good[:23] + b"\1" + good[24:],  # its protocol, so that the checksum is wrong too
+        good[:40], good[:14] + b"\x46" + good[15:],
+    ]  # fmt: skip
+    found = read(tmp_path, classic([(i, 0, data) for i, data in enumerate([*bad, good])]))
+    assert isinstance(found.rows, Frames)
+    assert [data for _, data in found.rows.frames] == [good]
+    assert found.notes[1].endswith(f": {len(bad)}")
+
+
+def read_frames(tmp_path: Path, data: bytes) -> list[tuple[int, bytes]]:
+    found = read(tmp_path, data).rows
+    assert isinstance(found, Frames)
+    return found.frames
+
+
+def test_capture_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = read(tmp_path, recorded("http"), 5)
+    assert len(found.rows) == 5 and found.notes[1] == "cut after 5 readings (--limit)"
+    monkeypatch.setattr(loading, "MAX_FRAMES", 7)
+    found = read(tmp_path, recorded("http"))
+    assert len(found.rows) == 81 and len(read_frames(tmp_path, recorded("http"))) == 7
+    assert found.notes[1] == "headers are decoded of the first 7 frames"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (recorded("dns")[:-1], r"pcap\(\) frame 15: byte \d+: wanted 93 bytes, had 92"),
+        (recorded("dns")[:10], r"pcap\(\): byte 0: wanted 24 bytes, had 10"),
+        (classic([]), "a capture without frames"),
+    ],
+)
+def test_broken_capture(tmp_path: Path, data: bytes, message: str) -> None:
+    with pytest.raises(InputError, match=f"readings.txt: {message}"):
+        read(tmp_path, data)

@@ -1,5 +1,8 @@
 """Readings from a file: CSV or JSON lines in, `(timestamp, value, unit)` tuples out.
 
+A capture of network traffic (pcap, pcapng) gives one reading a frame, its length in bytes, and the
+first of its frames beside them.
+
 Nothing is dropped in silence: a malformed line is an `InputError` with its number, and everything
 that was decided for the user (columns, a cut at the limit, fractions of a second) is a note.
 """
@@ -7,20 +10,33 @@ that was decided for the user (columns, a cut at the limit, fractions of a secon
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
+import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 #: Readings taken from one file unless the user says otherwise.
 DEFAULT_LIMIT = 1_000_000
 #: Longest accepted line in bytes: a file without line ends must not be read whole.
 MAX_LINE = 1 << 20
+
+#: Frames of a capture that are kept.
+MAX_FRAMES = 20_000
+#: What captures begin with.
+_CAPTURES = (
+    *(b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1"),
+    b"\x0a\x0d\x0d\x0a",
+)
 
 TIME_NAMES = ("timestamp", "time", "date", "datetime")
 VALUE_NAMES = ("value",)
@@ -44,6 +60,15 @@ class Readings:
     rows: list[Reading]
     source: str
     notes: tuple[str, ...] = ()
+
+
+class Frames(list[Reading]):
+    """The readings of a capture. `frames`: nanoseconds and bytes of those of its first frames that
+    are TCP or UDP over IP in Ethernet, whole enough for their headers."""
+
+    def __init__(self, rows: Iterable[Reading] = (), frames: Iterable[tuple[int, bytes]] = ()):
+        super().__init__(rows)
+        self.frames = list(frames)
 
 
 @dataclass(slots=True)
@@ -74,6 +99,11 @@ def load(path: Path | None = None, limit: int = DEFAULT_LIMIT) -> Readings:
         return sample(limit)
     try:
         with path.open("rb") as file:
+            if file.read(4) in _CAPTURES:
+                # closed when the last frame goes, which an error's traceback may hold
+                memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return capture(memory, str(path), limit)
+            file.seek(0)
             return _load(file, str(path), limit)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
@@ -87,6 +117,58 @@ def sample(limit: int = DEFAULT_LIMIT) -> Readings:
     source = "weekly CO2 at Mauna Loa, 1958 to 2001 (Keeling and Whorf, CDIAC, public domain)"
     notes = tuple(note for note in loaded.notes if note.startswith("cut"))
     return Readings(loaded.rows, source, notes)
+
+
+def capture(data: Buffer, name: str, limit: int = DEFAULT_LIMIT) -> Readings:
+    """The readings of a capture."""
+    wire = importlib.import_module("ferrule.wire")
+    rows = Frames()
+    notes: list[str] = []
+    passed = 0
+    try:
+        for frame in wire.pcap(data):
+            if len(rows) == limit:
+                notes.append(f"cut after {limit:,} readings (--limit)")
+                break
+            rows.append((frame.time_ns // 1_000_000_000, float(len(frame)), "bytes"))
+            if len(rows) <= MAX_FRAMES and _has_ports(frame):
+                rows.frames.append((frame.time_ns, bytes(frame)))
+            elif len(rows) <= MAX_FRAMES:
+                passed += 1
+    except wire.WireError as error:
+        raise InputError(f"{name}: {error}") from error
+    if not rows:
+        raise InputError(f"{name}: a capture without frames")
+    if len(rows) > MAX_FRAMES:
+        notes.append(f"headers are decoded of the first {MAX_FRAMES:,} frames")
+    if passed:
+        notes.append(f"frames that are no whole TCP or UDP over IP in Ethernet: {passed:,}")
+    return Readings(rows, name, ("a capture: length of each frame", *notes))
+
+
+def _has_ports(frame: Any) -> bool:
+    """Do the layouts find a TCP or UDP header in it?"""
+    wire, net = (importlib.import_module(f"ferrule.wire{part}") for part in ("", ".net"))
+    if frame.link_type != 1:
+        return False
+    try:
+        outer = wire.unpack(net.Ethernet, frame)
+        if outer.ethertype == net.EtherType.VLAN:
+            outer = wire.unpack(net.Vlan, outer.payload)
+        if outer.ethertype == net.EtherType.IPV4:
+            packet = wire.unpack(net.IPv4, outer.payload)
+            inside = packet.protocol if packet.fragment_offset == 0 else None
+        elif outer.ethertype == net.EtherType.IPV6:
+            packet = wire.unpack(net.IPv6, outer.payload)
+            inside = packet.next_header
+        else:
+            return False
+        if inside not in (net.Protocol.TCP, net.Protocol.UDP):
+            return False
+        wire.unpack(net.TCP if inside == net.Protocol.TCP else net.UDP, packet.body)
+    except wire.WireError:
+        return False
+    return True
 
 
 def _load(file: IO[bytes], name: str, limit: int) -> Readings:

@@ -103,7 +103,10 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     compare.add_argument("rooms", nargs="*", metavar="ROOM", help=f"rooms: {', '.join(ROOMS)}")
     compare.add_argument(
-        "--input", type=Path, metavar="FILE", help="readings: CSV or JSON lines, see below"
+        "--input",
+        type=Path,
+        metavar="FILE",
+        help="readings: CSV or JSON lines, or a capture, see below",
     )
     compare.add_argument(
         "--limit",
@@ -128,7 +131,9 @@ def _add_compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     compare.epilog = (
         "A CSV file has a header naming timestamp (or time, date), value and unit, or has these "
         "columns in this order. Times are whole Unix seconds or ISO dates (UTC unless the date "
-        "says otherwise). JSON lines are one object a line with these keys. The unit may be absent."
+        "says otherwise). JSON lines are one object a line with these keys. The unit may be "
+        "absent. Of a capture (pcap, pcapng) the readings are the lengths of its frames; the room "
+        "wire also decodes these."
     )
     compare.set_defaults(run=_compare)
 

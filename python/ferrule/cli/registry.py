@@ -36,6 +36,7 @@ ROOMS: dict[str, str] = {
     "calls": "ferrule.cli.rooms.calls",
     "compute": "ferrule.cli.rooms.compute",
     "validation": "ferrule.cli.rooms.validation",
+    "wire": "ferrule.cli.rooms.wire",
 }
 
 #: Readings one timed loop runs over: few enough to stay in the cache, so that the operation is

@@ -119,7 +119,8 @@ def show(outcome: Outcome, data: dict[str, Any]) -> None:
         if row.mismatch:
             out.print(f"[bold red]results differ[/bold red] {row.operation.title}: ", end="")
             out.print(row.mismatch, markup=False, soft_wrap=True)
-    out.print(_memory(outcome))
+    if outcome.memory:
+        out.print(_memory(outcome))
     for name, reason in outcome.skipped.items():
         out.print(f"{name}: not measured, {reason}")
     if data["rooms"][-1]["room"] == outcome.room.name:
