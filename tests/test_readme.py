@@ -32,6 +32,7 @@ PAGES = (
     ROOT / "docs" / "measure.md",
     ROOT / "docs" / "wrappers.md",
     ROOT / "docs" / "validation.md",
+    ROOT / "docs" / "wire.md",
 )
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`[^`\n]+`")
