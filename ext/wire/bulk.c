@@ -55,6 +55,11 @@ bulk_open(bulk_stream *stream, wire_state *state, PyObject *cls,
         Py_DECREF(layout);
         return -1;
     }
+    if (wire_check_mapped(buffer, stream->input.length, function) < 0) {
+        wire_input_drop(&stream->input);
+        Py_DECREF(layout);
+        return -1;
+    }
     stream->source = (packet_source){
         .state = state,
         .data = stream->input.data,

@@ -320,7 +320,8 @@ pcap_open_new(wire_state *state, PyTypeObject *type, PyObject *buffer,
     memset(&self->reader, 0, sizeof(self->reader));
     self->index = 0;
     self->ended = self->described = false;
-    if (wire_hold_take(state, &self->hold, buffer, "pcap") < 0) {
+    if (wire_hold_take(state, &self->hold, buffer, "pcap") < 0
+        || wire_check_mapped(buffer, self->hold.length, "pcap") < 0) {
         Py_DECREF(self);
         return NULL;
     }

@@ -22,6 +22,32 @@ wire_input_take_slow(PyObject *obj, int flags, const char *function,
     return 0;
 }
 
+int
+wire_check_mapped(PyObject *buffer, Py_ssize_t length, const char *function)
+{
+    if (strcmp(Py_TYPE(buffer)->tp_name, "mmap.mmap") != 0) {
+        return 0;
+    }
+    PyObject *size = PyObject_CallMethod(buffer, "size", NULL);
+    Py_ssize_t file = size != NULL ? PyLong_AsSsize_t(size) : -1;
+    Py_XDECREF(size);
+    if (file < 0 && PyErr_ExceptionMatches(PyExc_OSError)) {
+        PyErr_Clear(); /* OSError: there is no file behind it */
+        return 0;
+    }
+    if (file < 0) {
+        return -1;
+    }
+    if (file < length) {
+        PyErr_Format(PyExc_BufferError,
+                     "%s(): the file has %zd bytes, fewer than the %zd of its "
+                     "mmap: it was truncated",
+                     function, file, length);
+        return -1;
+    }
+    return 0;
+}
+
 Py_ssize_t
 wire_offset(PyObject *value, const char *function)
 {

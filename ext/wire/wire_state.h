@@ -83,6 +83,12 @@ wire_input_drop(wire_input *input)
 void wire_refuse(wire_state *state, Py_ssize_t offset, PyObject *wanted,
                  PyObject *had, PyObject *where);
 
+/* Reading pages of an mmap that its file no longer has ends the process: see,
+ * before all of it is read, that the file is as long. 0; -1 with BufferError,
+ * or what mmap.size() raises. */
+int wire_check_mapped(PyObject *buffer, Py_ssize_t length,
+                      const char *function);
+
 /* An offset argument: 0 or more; NULL: 0. -1 with TypeError, ValueError or
  * OverflowError that begins with `function`. */
 Py_ssize_t wire_offset(PyObject *value, const char *function);

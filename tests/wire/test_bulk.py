@@ -136,6 +136,26 @@ def test_ends_with_the_buffer(impl):
     assert rows(impl.unpack_many(cls, b"\1abc")) == [(1, b"abc")]
 
 
+def test_a_file_truncated_under_its_mmap(impl, fixed, tmp_path):
+    path = tmp_path / "rows"
+    path.write_bytes(bytes(3 * 4096))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        assert len(impl.unpack_many(fixed, mapped)) == 4096
+        file.truncate(4096)
+        for function in (impl.unpack_many, impl.index_many):
+            message = (
+                rf"^{function.__name__}\(\): the file has 4096 bytes, fewer than the 12288 of its "
+                "mmap: it was truncated$"
+            )
+            with pytest.raises(BufferError, match=message):
+                function(fixed, mapped)
+        with pytest.raises(BufferError, match="^pcap.*truncated$"):
+            impl.pcap(mapped)
+        assert impl.holders(mapped) == []
+    with mmap.mmap(-1, 300) as nameless:
+        assert len(impl.unpack_many(fixed, nameless)) == 100
+
+
 def test_buffers(impl, fixed):
     data = b"\0\1\1\0\2\0"
     for buffer in (data, bytearray(data), memoryview(b"_" + data)[1:], array.array("B", data)):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from .._record_containers import RecordTable, _code, _column_kinds, _meaning
 from .._wire_layout import WireError
 from ..records import _Checked
-from ._input import contiguous
+from ._input import check_mapped, contiguous
 from ._layout import BitField, Field, Fixed, Measure, Number, PacketLayout, Reader, layout_of
 
 __all__ = ["index_many", "unpack_many"]
@@ -23,6 +23,7 @@ def index_many(cls: Any, buffer: Any) -> array[int]:
     """The offsets of records one after another, and where the last one ends."""
     layout = layout_of("index_many()", cls)
     reader = Measure(contiguous("index_many()", buffer))
+    check_mapped("index_many()", buffer)
     offsets = array("q", [0])
     while offsets[-1] < len(reader.data):
         _, end = reader.record(layout, offsets[-1], cls.__qualname__)
@@ -49,6 +50,7 @@ def unpack_many(
     if most < 0:
         raise ValueError(f"unpack_many() max_errors must not be negative, got {most}")
     data = contiguous("unpack_many()", buffer)
+    check_mapped("unpack_many()", buffer)
     target = _Columns(layout, out) if isinstance(out, Mapping) else _Table(layout, out)
     errors: list[WireError] = []
     rows = _rows(layout, data, on_error, most, errors)

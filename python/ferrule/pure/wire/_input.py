@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import operator
 import sys
 from collections.abc import Callable
@@ -27,6 +28,21 @@ def contiguous(function: str, buffer: Any, *, writable: bool = False) -> memoryv
         raise BufferError("Object is not writable.")
     # cast() refuses a shape with a zero in it
     return view.cast("B") if view.nbytes else memoryview(b"" if view.readonly else bytearray())
+
+
+def check_mapped(function: str, buffer: Any) -> None:
+    """Reading pages of an mmap that its file no longer has ends the process."""
+    if type(buffer) is not mmap.mmap:
+        return
+    try:
+        size = buffer.size()
+    except OSError:  # there is no file behind it
+        return
+    if size < len(buffer):
+        raise BufferError(
+            f"{function}: the file has {size} bytes, fewer than the {len(buffer)} of its mmap: it"
+            " was truncated"
+        )
 
 
 def offset_of(function: str, offset: Any) -> int:

@@ -9,6 +9,7 @@ from struct import Struct
 from typing import Any, NoReturn, Self
 
 from .._wire_layout import WireError
+from ._input import check_mapped
 from ._view import View, _all, _bytes, _live, _make, _site
 
 __all__ = ["Frame", "pcap"]
@@ -125,7 +126,9 @@ class pcap(_Holder):
         if not 1 <= operator.index(max_frame) < 1 << 32:
             raise ValueError(f"pcap() max_frame must be 1 to 4294967295, got {max_frame}")
         self._limit = operator.index(max_frame)
-        self._hold(*_bytes("pcap", buffer))
+        memory = _bytes("pcap", buffer)
+        check_mapped("pcap()", buffer)
+        self._hold(*memory)
         self._size = len(self._memory)
         self._at = self._index = 0
         self._ended = False
