@@ -239,17 +239,11 @@ void packet_seal(const struct wire_state *state, const packet_layout *layout,
  * or OverflowError naming class and field. */
 PyObject *packet_write(struct wire_state *state, const packet_layout *layout,
                        PyObject *record);
-/* How many bytes that takes; -1 */
-Py_ssize_t packet_size(struct wire_state *state, const packet_layout *layout,
-                       PyObject *record);
 /* Write one value where a field lies, `size` bytes; nothing on failure. Of a
  * bit run only the field's own bits. `by` as for packet_value. */
 int packet_put(struct wire_state *state, const packet_layout *layout,
                const packet_field *field, uint8_t *at, Py_ssize_t size,
                int64_t by, PyObject *value, const packet_path *outer);
-/* Is it exactly a record of the class, or a view of one? -1 */
-int packet_holds(const struct wire_state *state, const packet_layout *layout,
-                 PyObject *value);
 
 int packet_register(PyObject *module, struct wire_state *state);
 

@@ -205,7 +205,8 @@ members_of(PyObject *enumeration)
     return members;
 }
 
-int
+/* The values of an Enum: enumeration and members of the field. */
+static int
 packet_take_enum(packet_field *field, PyObject *enumeration)
 {
     field->enumeration = Py_NewRef(enumeration);

@@ -45,8 +45,6 @@ int packet_annotation_read(packet_plan *plan, const packet_field *field,
                            PyObject *meaning, packet_annotation *annotation);
 void packet_annotation_drop(packet_annotation *annotation);
 bool packet_is_enum(const wire_state *state, PyObject *obj);
-/* The values of an Enum: enumeration and members of the field. */
-int packet_take_enum(packet_field *field, PyObject *enumeration);
 int packet_fill(packet_plan *plan, packet_field *field,
                 const packet_annotation *annotation, PyObject *meaning);
 

@@ -92,7 +92,8 @@ agrees(const packet_path *path, int64_t by, Py_ssize_t size)
 
 /* ---- fields */
 
-int
+/* Is it exactly a record of the class, or a view of one? -1 */
+static int
 packet_holds(const wire_state *state, const packet_layout *layout,
              PyObject *value)
 {
@@ -516,15 +517,6 @@ packet_write(wire_state *state, const packet_layout *layout, PyObject *record)
                                             writer.used));
     }
     return writer.bytes;
-}
-
-Py_ssize_t
-packet_size(wire_state *state, const packet_layout *layout, PyObject *record)
-{
-    PyObject *bytes = packet_write(state, layout, record);
-    Py_ssize_t size = bytes != NULL ? PyBytes_GET_SIZE(bytes) : -1;
-    Py_XDECREF(bytes);
-    return size;
 }
 
 /* The value's bytes, if they are as many as the field has. */

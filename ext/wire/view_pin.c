@@ -84,7 +84,8 @@ view_table_clear(wire_state *state)
 
 /* ---- sites */
 
-PyObject *
+/* new: str, where the Python code that runs now is; NULL with MemoryError */
+static PyObject *
 view_site(void)
 {
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());

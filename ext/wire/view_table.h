@@ -13,8 +13,6 @@
 int view_table_register(PyObject *module, wire_state *state);
 void view_table_grow(view_table *table);
 void view_table_shrink(view_table *table);
-/* new: str, where the Python code that runs now is; NULL with MemoryError */
-PyObject *view_site(void);
 /* new: a pin of the exporter's buffer with strides and format */
 view_pin *view_pin_new(wire_state *state, PyObject *exporter);
 /* borrowed: whose memory a buffer is, through memoryviews and Views */
